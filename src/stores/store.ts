@@ -1,0 +1,218 @@
+import type {
+  AccessLevel,
+  AuditEvent,
+  EndedReason,
+  Ending,
+  Session,
+  SessionStatus,
+} from '../types.ts'
+
+/**
+ * The store contract: what a database has to do for `onbehalf`.
+ *
+ * Three rules carry everything; `storeTests` from `onbehalf/testing` proves them.
+ *
+ * 1. **Policy is the core's, atomicity is yours.** No verb decides whether somebody *may* do a thing;
+ *    every verb either happens completely, audit events included, or not at all.
+ * 2. **You decide races.** At most one active session per actor, and with `exclusiveTarget` per target,
+ *    however many processes ask at once. A unique key decides; reading first and writing after loses.
+ * 3. **Time is an argument.** Instants are absolute milliseconds since the epoch and come from the
+ *    caller. Never use the database's clock, never turn them into a TTL, never delete a row.
+ *
+ * A verb that can't do its work rejects. The core then answers 503 to whoever may impersonate: a
+ * rejection costs an operator a retry, while an empty answer in its place would hand them their own
+ * powers in the middle of an impersonation.
+ *
+ * Ids are opaque and compared byte by byte: `'Root'`, `'root'` and `'root '` are three people, also
+ * where the database's collation thinks otherwise.
+ */
+export interface Store {
+  /** A short name for messages: `'memory'`, `'postgres'`, … */
+  readonly name: string
+
+  /**
+   * Opens a session: the one verb in which races are decided.
+   *
+   * In one atomic unit:
+   * 1. end every active session that stands in the way and is over by the clock (`expiresAt <= now`),
+   *    as `expired`, at its own `expiresAt`;
+   * 2. if the actor still has an active session: with `onConflict: 'replace'` end it as `replaced` (by
+   *    the actor, acknowledged), with `'reject'` answer `actor_busy`;
+   * 3. if `exclusiveTarget` and another actor's session for this target is still active, answer `target_busy`;
+   * 4. acknowledge every lapse of the actor;
+   * 5. insert the session and `events.started`.
+   *
+   * Each session ended on the way gets its `events.ended(session)` in the same unit. A refusal
+   * (`*_busy`) leaves the actor's own session as it was; expired ones may be closed all the same.
+   *
+   * Two starts of one actor with `'replace'` both succeed, one after the other: the loser of the race
+   * tries again in here. Take locks in a fixed order of keys, so that two starts never wait for each other.
+   */
+  claimSession(claim: SessionClaim): Promise<ClaimResult>
+
+  /**
+   * Where an actor stands: the live session and the last unacknowledged lapse. It runs for a request
+   * whenever the cache has no answer, so it must stay on an index that holds active rows and
+   * unacknowledged lapses only.
+   *
+   * `active` is the row with status `active` and transport `session`, also when its `expiresAt` has
+   * passed: the core judges that. `lapse` is the session of this actor that ended last by anything but
+   * their own stop and was not acknowledged yet.
+   */
+  readStanding(actorId: string): Promise<Standing>
+
+  /** One session by its id, whatever its status; null when there is none. */
+  readSession(sessionId: string): Promise<Session | null>
+
+  /**
+   * Sessions that match every given filter, newest first: by `createdAt` descending, then `id`
+   * descending. `before` continues after that row. Gives at most `limit` rows.
+   */
+  listSessions(filter: SessionFilter, page: Page): Promise<Session[]>
+
+  /**
+   * Ends an active session and stores `event(session)` in the same unit. Gives the session as it is
+   * now, and whether this call was the one that ended it: of any number of callers exactly one gets
+   * `changed: true`, and only that one's event is stored. Null when the id is unknown.
+   *
+   * With `event` null it ends the session without one: the core's last resort, so that stopping and
+   * revoking work even where the audit table does not.
+   */
+  endSession(
+    sessionId: string,
+    ending: SessionEnding,
+    event: EventFor | null,
+  ): Promise<EndResult | null>
+
+  /**
+   * Moves `expiresAt` from `from` to `to` and stores `event(session)`, if the session is still active,
+   * not over at `now`, and `from` is still its expiry. Otherwise changes nothing and gives null: the core reads again.
+   */
+  extendSession(
+    sessionId: string,
+    change: SessionExtension,
+    event: EventFor,
+  ): Promise<Session | null>
+
+  /** Marks every lapse of the actor as known to them, so that `readStanding` stops giving it. */
+  acknowledgeLapses(actorId: string): Promise<void>
+
+  /** Stores events that belong to no change of state, such as refusals. All or none. */
+  appendEvents(events: readonly AuditEvent[]): Promise<void>
+
+  /** Events that match, newest first: by `at` descending, then `id` descending. */
+  listEvents(filter: EventFilter, page: Page): Promise<AuditEvent[]>
+
+  /**
+   * Looks whether the schema is there and new enough. Rejects with a sentence that names the command
+   * which mends it. Stores that make their own schema leave it out.
+   */
+  check?(): Promise<void>
+
+  /**
+   * Tells this process what others changed, so that the cache may keep an answer for its whole TTL.
+   * Without it, entries are read again after `revocationLagMs`. Gives a function that ends the watching.
+   *
+   * Messages only invalidate; they never carry state, so a forged one can do no harm.
+   */
+  watch?(watcher: StoreWatcher): () => void | Promise<void>
+
+  /** Releases what the store itself opened. A store that was handed its client leaves it alone. */
+  close?(): Promise<void>
+}
+
+export interface SessionClaim {
+  /** The session to open; status `active`. */
+  readonly session: Session
+  readonly now: number
+  readonly onConflict: 'replace' | 'reject'
+  readonly exclusiveTarget: boolean
+  readonly events: {
+    readonly started: AuditEvent
+    /** Called with each session that the claim ends, as it is after its end. */
+    readonly ended: EventFor
+  }
+}
+
+export type ClaimResult =
+  | { readonly outcome: 'started'; readonly ended: readonly Session[] }
+  | {
+      readonly outcome: 'actor_busy' | 'target_busy'
+      readonly by: Session
+      readonly ended: readonly Session[]
+    }
+
+export interface Standing {
+  readonly active: Session | null
+  readonly lapse: Session | null
+}
+
+/** Makes the event for a session as it is after the change. Pure and synchronous. */
+export type EventFor = (session: Session) => AuditEvent
+
+export interface SessionEnding {
+  readonly status: Ending
+  readonly reason: EndedReason
+  readonly at: number
+  readonly by: string | null
+  readonly note: string | null
+  /** True when the actor knows (their own stop): no lapse then. */
+  readonly acknowledged: boolean
+}
+
+export interface EndResult {
+  readonly session: Session
+  readonly changed: boolean
+}
+
+export interface SessionExtension {
+  readonly from: number
+  readonly to: number
+  readonly now: number
+}
+
+export interface SessionFilter {
+  readonly status?: SessionStatus
+  readonly actorId?: string
+  readonly targetUserId?: string
+  /** The target's organisation. */
+  readonly orgId?: string
+  readonly accessLevel?: AccessLevel
+  /** `createdAt >= from` */
+  readonly from?: number
+  /** `createdAt < to` */
+  readonly to?: number
+}
+
+export interface EventFilter {
+  /** An action, or a prefix with a trailing `*`. */
+  readonly action?: string
+  readonly actorId?: string
+  readonly targetUserId?: string
+  readonly sessionId?: string
+  readonly from?: number
+  readonly to?: number
+}
+
+/** A place in a list: the instant (`createdAt` or `at`) and id of the last row seen. */
+export interface Place {
+  readonly at: number
+  readonly id: string
+}
+
+export interface Page {
+  readonly limit: number
+  readonly before?: Place | undefined
+}
+
+export interface StoreWatcher {
+  /** Something about this actor changed; null means anything may have. */
+  invalidate(actorId: string | null): void
+  /**
+   * Whether messages can be relied on. False at once on a gap, a lost connection or a silence of
+   * `silenceMs`; true again only when everything that follows will be heard.
+   */
+  healthy(up: boolean): void
+  /** How long a silence may last before the watch counts as unhealthy, in milliseconds. */
+  readonly silenceMs: number
+}

@@ -1,0 +1,145 @@
+/**
+ * The nouns. Everything here is data; nothing here does anything.
+ * One word for one thing: the same words stand in the code, on the wire, in SQL and in the docs.
+ */
+
+/** What a session may do, from least to most. */
+export const accessLevels = ['view', 'interactive', 'full'] as const
+export type AccessLevel = (typeof accessLevels)[number]
+
+/** Kinds of write that no access level may ever do. */
+export const guardrailKinds = [
+  'password',
+  'mfa',
+  'email',
+  'recovery_code',
+  'role_grant',
+  'payment',
+  'legal_acceptance',
+  'account_deletion',
+  'credential',
+] as const
+export type Guardrail = (typeof guardrailKinds)[number]
+
+/** What `can(user, action, target?)` is asked about. */
+export const actions = [
+  'start',
+  'list',
+  'revoke',
+  'break_glass',
+  'confirm_break_glass',
+  'approve',
+  'issue_token',
+  'read_audit',
+  'test_session',
+] as const
+export type Action = (typeof actions)[number]
+
+/** How a session ended. */
+export const endings = ['stopped', 'expired', 'revoked', 'replaced'] as const
+export type Ending = (typeof endings)[number]
+
+export const sessionStatuses = ['active', ...endings] as const
+export type SessionStatus = (typeof sessionStatuses)[number]
+
+/** Why a session ended; the causes of a revocation are told apart. */
+export const endedReasons = [
+  ...endings,
+  'grant_revoked',
+  'actor_not_allowed',
+  'actor_logged_out',
+  'target_gone',
+  'target_inactive',
+  'target_privileged',
+  'start_failed',
+] as const
+export type EndedReason = (typeof endedReasons)[number]
+
+export const transports = ['session', 'token'] as const
+export type Transport = (typeof transports)[number]
+
+/** What the library needs to know of a user; `describe(user)` gives it. */
+export interface UserProfile {
+  /** Opaque, never coerced: `'7'` and `'07'` are two people. */
+  readonly id: string
+  readonly email: string | null
+  readonly name: string | null
+  readonly orgId: string | null
+  readonly role: string | null
+  /** An inactive user can neither impersonate nor be impersonated. */
+  readonly active: boolean
+}
+
+/** One bounded period of actor-as-target. All instants are milliseconds since the epoch. */
+export interface Session {
+  readonly id: string
+  readonly actorId: string
+  readonly actorOrgId: string | null
+  readonly targetUserId: string
+  readonly targetOrgId: string | null
+  readonly targetRole: string | null
+  readonly accessLevel: AccessLevel
+  readonly reason: string | null
+  readonly ticket: string | null
+  readonly grantId: string | null
+  readonly breakGlass: boolean
+  readonly transport: Transport
+  readonly clientId: string | null
+  readonly ipAddress: string | null
+  readonly userAgent: string | null
+  readonly createdAt: number
+  readonly expiresAt: number
+  readonly endedAt: number | null
+  readonly endedReason: EndedReason | null
+  /** The words of whoever revoked it. */
+  readonly endedNote: string | null
+  /** Who ended it; null when nobody did (expiry, a judgement of the library). */
+  readonly endedBy: string | null
+  readonly status: SessionStatus
+}
+
+/** What handlers see while impersonating: both people and the session. Frozen. */
+export interface Impersonation<User> {
+  /** Who is really there, as the host's login gave it. */
+  readonly actor: User
+  /** Whom the request runs as, as `findUser` gave it. */
+  readonly target: User
+  readonly session: Session
+  /** Fires when this process learns that the session is over: end long work and streams by it. */
+  readonly signal: AbortSignal
+}
+
+export const eventActions = [
+  'impersonation.refused',
+  'impersonation.started',
+  'impersonation.extended',
+  'impersonation.stopped',
+  'impersonation.expired',
+  'impersonation.revoked',
+  'impersonation.replaced',
+  'impersonation.write_blocked',
+] as const
+export type EventAction = (typeof eventActions)[number]
+
+/** An immutable record that names actor *and* target. */
+export interface AuditEvent {
+  readonly id: string
+  readonly at: number
+  readonly action: EventAction
+  readonly outcome: 'success' | 'refused'
+  /** The error code of a refusal. */
+  readonly code: string | null
+  readonly actorId: string | null
+  readonly targetUserId: string | null
+  readonly actorOrgId: string | null
+  readonly targetOrgId: string | null
+  readonly sessionId: string | null
+  readonly grantId: string | null
+  readonly reason: string | null
+  readonly ipAddress: string | null
+  readonly userAgent: string | null
+  readonly clientId: string | null
+  readonly requestId: string | null
+  /** Small, flat, free of secrets. */
+  readonly details: Readonly<Record<string, string | number | boolean | null>>
+}
