@@ -24,7 +24,8 @@ import type {
  * powers in the middle of an impersonation.
  *
  * Ids are opaque and compared byte by byte: `'Root'`, `'root'` and `'root '` are three people, also
- * where the database's collation thinks otherwise.
+ * where the database's collation thinks otherwise. Up to 255 code points have to be kept; an id that
+ * can't be kept as it is (too long, NUL, half a surrogate pair) makes a change reject and is found by no read.
  */
 export interface Store {
   /** A short name for messages: `'memory'`, `'postgres'`, … */
@@ -38,12 +39,16 @@ export interface Store {
    *    as `expired`, at its own `expiresAt`;
    * 2. if the actor still has an active session: with `onConflict: 'replace'` end it as `replaced` (by
    *    the actor, acknowledged), with `'reject'` answer `actor_busy`;
-   * 3. if `exclusiveTarget` and another actor's session for this target is still active, answer `target_busy`;
+   *    An actor's session is the one whose transport is `session`, and with `exclusiveTarget` also their
+   *    own session for this very target, whatever the transport of the two. Tokens do not hinder each other;
+   * 3. if `exclusiveTarget` and another actor's session for this target is still active, answer
+   *    `target_busy`; if another active session holds the same grant, answer `grant_busy`;
    * 4. acknowledge every lapse of the actor;
    * 5. insert the session and `events.started`.
    *
    * Each session ended on the way gets its `events.ended(session)` in the same unit. A refusal
    * (`*_busy`) leaves the actor's own session as it was; expired ones may be closed all the same.
+   * A session or event whose id is stored already makes the verb reject, and nothing happens at all.
    *
    * Two starts of one actor with `'replace'` both succeed, one after the other: the loser of the race
    * tries again in here. Take locks in a fixed order of keys, so that two starts never wait for each other.
@@ -56,8 +61,8 @@ export interface Store {
    * unacknowledged lapses only.
    *
    * `active` is the row with status `active` and transport `session`, also when its `expiresAt` has
-   * passed: the core judges that. `lapse` is the session of this actor that ended last by anything but
-   * their own stop and was not acknowledged yet.
+   * passed: the core judges that. `lapse` is the session of this actor, transport `session` as well, that
+   * ended last by anything but their own stop and was not acknowledged yet.
    */
   readStanding(actorId: string): Promise<Standing>
 
@@ -97,7 +102,7 @@ export interface Store {
   /** Marks every lapse of the actor as known to them, so that `readStanding` stops giving it. */
   acknowledgeLapses(actorId: string): Promise<void>
 
-  /** Stores events that belong to no change of state, such as refusals. All or none. */
+  /** Stores events that belong to no change of state, such as refusals. All or none: an id stored already rejects. */
   appendEvents(events: readonly AuditEvent[]): Promise<void>
 
   /** Events that match, newest first: by `at` descending, then `id` descending. */
@@ -137,7 +142,7 @@ export interface SessionClaim {
 export type ClaimResult =
   | { readonly outcome: 'started'; readonly ended: readonly Session[] }
   | {
-      readonly outcome: 'actor_busy' | 'target_busy'
+      readonly outcome: 'actor_busy' | 'target_busy' | 'grant_busy'
       readonly by: Session
       readonly ended: readonly Session[]
     }

@@ -1,0 +1,107 @@
+import type {
+  Request as ExpressRequest,
+  Response as ExpressResponse,
+  RequestHandler,
+} from 'express'
+import {
+  type Entrance,
+  type Impersonation,
+  type ImpersonationEngine,
+  type RequestView,
+  wrongOrder,
+} from '../src/adapter.ts'
+import { pathOf } from '../src/pipeline/patterns.ts'
+import { hasTwoLogins, headerOf, removeHeader, seal, toRequest } from './node.ts'
+import { type AdapterOptions, checkAdapterOptions, hold } from './options.ts'
+
+declare global {
+  namespace Express {
+    interface Request {
+      /** The impersonation this request runs under; null when nobody is impersonated. */
+      impersonation?: Impersonation<unknown> | null
+    }
+  }
+}
+
+export type ExpressOptions<User> = AdapterOptions<ExpressRequest, User>
+
+const view: RequestView<ExpressRequest> = {
+  method: (request) => request.method,
+  target: (request) => request.originalUrl,
+  path: (request) => pathOf(request.url),
+  header: headerOf,
+  hasTwoLogins,
+  removeHeader,
+  isSecure: (request) => request.secure,
+  ip: (request) => request.ip,
+  toRequest: (request) =>
+    toRequest(request, {
+      target: request.originalUrl,
+      secure: request.secure,
+      parsed: request.body,
+    }),
+}
+
+/**
+ * Mounts impersonation in Express 4 or 5: put it after the middleware that logs users in.
+ *
+ * @throws {TypeError} naming an option that is wrong
+ * @example
+ * ```ts
+ * app.use(authenticate)
+ * app.use(impersonate(impersonation))
+ * ```
+ */
+export function impersonate<User extends object>(
+  impersonation: ImpersonationEngine<User>,
+  options: ExpressOptions<User> = {},
+): RequestHandler {
+  checkAdapterOptions(impersonation, options)
+  const { userProperty = 'user', getActor, setUser } = options
+  const adapter = impersonation.adapter(view)
+  const slot = (request: ExpressRequest) =>
+    (request as unknown as Record<string, unknown>)[userProperty]
+  const lateLogin = wrongOrder()
+
+  return function impersonate(request, response, next) {
+    // Mounted twice, the second time it would take the target for the actor.
+    if (request.impersonation !== undefined) return next()
+    try {
+      const actor = getActor ? getActor(request) : (slot(request) as User | null | undefined)
+      if (actor instanceof Promise) return void actor.then(enter).catch(next)
+      enter(actor)
+    } catch (error) {
+      next(error)
+    }
+
+    function enter(actor: User | null | undefined): void | Promise<void> {
+      if (!getActor && !actor && lateLogin.mayTell()) {
+        response.once('finish', () => lateLogin.tell(slot(request) != null))
+      }
+      const entrance = adapter.enter(request, actor || null)
+      if (entrance instanceof Promise) return entrance.then(proceed).catch(next)
+      return proceed(entrance)
+    }
+
+    function proceed({ answer, context, user, headers }: Entrance<User>): void | Promise<void> {
+      if (headers !== null) seal(response, headers)
+      if (answer !== null) return send(response, answer)
+      request.impersonation = context
+      if (user !== undefined && context !== null) {
+        if (setUser) setUser(request, user)
+        else hold(adapter, request, userProperty, context)
+      }
+      adapter.run(context, next)
+    }
+  }
+}
+
+async function send(response: ExpressResponse, answer: Response): Promise<void> {
+  const body = await answer.text()
+  response.status(answer.status)
+  for (const [name, value] of answer.headers) {
+    if (name === 'set-cookie') response.append(name, value)
+    else response.setHeader(name, value)
+  }
+  response.end(body)
+}

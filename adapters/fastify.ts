@@ -1,0 +1,193 @@
+import type { FastifyPluginCallback, FastifyReply, FastifyRequest } from 'fastify'
+import fastifyPlugin from 'fastify-plugin'
+import {
+  type Entrance,
+  type Impersonation,
+  type ImpersonationEngine,
+  type RequestView,
+  wrongOrder,
+} from '../src/adapter.ts'
+import { pathOf } from '../src/pipeline/patterns.ts'
+import { hasTwoLogins, headerOf, removeHeader, seal, toRequest } from './node.ts'
+import { type AdapterOptions, checkAdapterOptions, hold } from './options.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The impersonation this request runs under; null when nobody is impersonated, undefined before it is known. */
+    impersonation: Impersonation<unknown> | null | undefined
+  }
+}
+
+export interface FastifyOptions<User extends object> extends AdapterOptions<FastifyRequest, User> {
+  /** The engine that `createImpersonation` made. */
+  impersonation: ImpersonationEngine<User>
+  /**
+   * When the actor is known: the hook in which your login runs, or a later one.
+   * @default 'onRequest'
+   */
+  hook?: (typeof hooks)[number]
+  /** Put before `basePath`, as for any plugin. @default '' */
+  prefix?: string
+}
+
+const hooks = ['onRequest', 'preParsing', 'preValidation', 'preHandler'] as const
+const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']
+
+const plugin: FastifyPluginCallback<FastifyOptions<object>> = (fastify, options, done) => {
+  checkAdapterOptions(options.impersonation, options)
+  const { impersonation, userProperty = 'user', getActor, setUser, hook = 'onRequest' } = options
+  if (!hooks.includes(hook)) throw new TypeError(`option "hook" must be one of ${hooks.join(', ')}`)
+  const prefix = `${fastify.prefix}${options.prefix ?? ''}`.replace(/\/$/, '')
+  const view = viewBelow(prefix)
+  const adapter = impersonation.adapter(view)
+  const lateLogin = wrongOrder()
+  const slot = (request: FastifyRequest) =>
+    (request as unknown as Record<string, unknown>)[userProperty]
+
+  if (!fastify.hasRequestDecorator('impersonation'))
+    fastify.decorateRequest('impersonation', undefined)
+  if (!getActor && !setUser && !fastify.hasRequestDecorator(userProperty))
+    fastify.decorateRequest(userProperty, null)
+
+  fastify.addHook(hook, function impersonate(...args: unknown[]) {
+    const [request, reply] = args as [FastifyRequest, FastifyReply]
+    const next = args.at(-1) as (error?: Error) => void
+    // Our own routes answer from their handler, as the framework's routes do. And mounted twice, the
+    // second time it would take the target for the actor.
+    if (request.impersonation !== undefined || isOwnRoute(request)) return next()
+    actorOf(
+      request,
+      (actor) => {
+        const entrance = adapter.enter(request, actor)
+        if (entrance instanceof Promise)
+          entrance.then((later) => proceed(request, reply, later, next)).catch(next)
+        else proceed(request, reply, entrance, next)
+      },
+      next,
+    )
+  })
+
+  // Fastify loses the context while it reads the body.
+  for (const name of hooks.slice(
+    Math.max(hooks.indexOf('preValidation'), hooks.indexOf(hook) + 1),
+  )) {
+    fastify.addHook(name, function again(...args: unknown[]) {
+      const [request] = args as [FastifyRequest]
+      const next = args.at(-1) as (error?: Error) => void
+      const context = request.impersonation as Impersonation<object> | null | undefined
+      if (context === undefined) next()
+      else adapter.run(context, next)
+    })
+  }
+
+  function actorOf(
+    request: FastifyRequest,
+    then: (actor: object | null) => void,
+    failed: (error: Error) => void,
+  ) {
+    try {
+      const actor = getActor ? getActor(request) : (slot(request) as object | null | undefined)
+      if (actor instanceof Promise) actor.then((later) => then(later || null)).catch(failed)
+      else then(actor || null)
+    } catch (error) {
+      failed(error as Error)
+    }
+  }
+
+  function proceed(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    { answer, context, user, headers }: Entrance<object>,
+    next: (error?: Error) => void,
+  ): void {
+    if (headers !== null) seal(reply.raw, headers)
+    if (answer !== null) {
+      send(reply, answer).catch(next)
+      return
+    }
+    request.impersonation = context
+    if (user !== undefined && context !== null) {
+      if (setUser) setUser(request, user)
+      else hold(adapter, request, userProperty, context)
+    } else if (context === null && !getActor && !slot(request) && lateLogin.mayTell()) {
+      reply.raw.once('finish', () => lateLogin.tell(slot(request) != null))
+    }
+    adapter.run(context, next)
+  }
+
+  // Routes of their own, so that they exist in this scope and leave by reply.send; in a scope of their
+  // own, so that the body reaches us unread, whatever parsers the host has.
+  fastify.register((scope, _, ready) => {
+    scope.removeAllContentTypeParsers()
+    scope.addContentTypeParser('*', (_request, _payload, parsed) => parsed(null, undefined))
+    const below = `${options.prefix ?? ''}${impersonation.basePath}`
+    for (const url of [below, `${below}/*`]) {
+      scope.route({
+        method: methods,
+        url,
+        config: { onbehalf: true },
+        exposeHeadRoute: true,
+        handler(request, reply) {
+          const failed = (error: Error) => void reply.send(error)
+          actorOf(
+            request,
+            (actor) => {
+              Promise.resolve(adapter.enter(request, actor))
+                .then(({ answer }) => (answer ? send(reply, answer) : reply.callNotFound()))
+                .catch(failed)
+            },
+            failed,
+          )
+        },
+      })
+    }
+    ready()
+  })
+  done()
+}
+
+function isOwnRoute(request: FastifyRequest): boolean {
+  return (request.routeOptions.config as { onbehalf?: true }).onbehalf === true
+}
+
+async function send(reply: FastifyReply, answer: Response): Promise<void> {
+  const body = await answer.text()
+  reply.code(answer.status)
+  for (const [name, value] of answer.headers) reply.header(name, value)
+  reply.send(body)
+}
+
+function viewBelow(prefix: string): RequestView<FastifyRequest> {
+  return {
+    method: (request) => request.raw.method ?? 'GET',
+    target: (request) => request.raw.url ?? '/',
+    path(request) {
+      const path = pathOf(request.raw.url ?? '/')
+      return prefix !== '' && path.startsWith(prefix) ? path.slice(prefix.length) || '/' : path
+    },
+    header: (request, name) => headerOf(request.raw, name),
+    hasTwoLogins: (request) => hasTwoLogins(request.raw),
+    removeHeader: (request, name) => removeHeader(request.raw, name),
+    route: (request) => request.routeOptions.url,
+    isSecure: (request) => request.protocol === 'https',
+    ip: (request) => request.ip,
+    toRequest: (request) =>
+      toRequest(request.raw, {
+        target: request.raw.url ?? '/',
+        secure: request.protocol === 'https',
+        parsed: request.body,
+      }),
+  }
+}
+
+/**
+ * Mounts impersonation in Fastify 5: register it after the plugin that logs users in.
+ *
+ * @throws {TypeError} naming an option that is wrong
+ * @example
+ * ```ts
+ * await app.register(impersonate, { impersonation })
+ * ```
+ */
+export const impersonate = fastifyPlugin(plugin, { fastify: '5.x', name: 'onbehalf' })
+export default impersonate

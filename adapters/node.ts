@@ -1,0 +1,150 @@
+import type { IncomingMessage, OutgoingHttpHeader, ServerResponse } from 'node:http'
+import {
+  cacheHeaders,
+  exposeWith,
+  type HeaderPlan,
+  noStore,
+  varyWith,
+} from '../src/pipeline/headers.ts'
+
+/** What Express and Fastify share: Node's own request and response. */
+
+export function headerOf(request: IncomingMessage, name: string): string | undefined {
+  const value = request.headers[name]
+  return Array.isArray(value) ? value.join(', ') : value
+}
+
+/** Node keeps only the first of several Authorization headers; which one the host reads is anybody's guess. */
+export function hasTwoLogins(request: IncomingMessage): boolean {
+  if (request.headers.authorization === undefined) return false
+  let count = 0
+  for (let index = 0; index < request.rawHeaders.length; index += 2) {
+    const name = request.rawHeaders[index]
+    if (name?.length === 13 && name.toLowerCase() === 'authorization') count++
+  }
+  return count > 1
+}
+
+export function removeHeader(request: IncomingMessage, name: string): void {
+  delete request.headers[name]
+  delete request.headersDistinct[name]
+  for (let index = request.rawHeaders.length - 2; index >= 0; index -= 2) {
+    if (request.rawHeaders[index]?.toLowerCase() === name) request.rawHeaders.splice(index, 2)
+  }
+}
+
+export interface RequestParts {
+  readonly target: string
+  readonly secure: boolean
+  /** What a body parser made of the body, if one ran. */
+  readonly parsed: unknown
+}
+
+/** The request in the web's form. The body is read only when somebody reads it. */
+export function toRequest(
+  request: IncomingMessage,
+  { target, secure, parsed }: RequestParts,
+): Request {
+  const path = target.startsWith('/')
+    ? target
+    : target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '')
+  const host = request.headers.host ?? (request.headers[':authority'] as string | undefined)
+  const url = [host, 'localhost']
+    .map(
+      (each) => `${secure ? 'https' : 'http'}://${each}${path.startsWith('/') ? path : `/${path}`}`,
+    )
+    .find((each) => URL.canParse(each))
+  const headers = new Headers()
+  for (const [name, value] of Object.entries(request.headers)) {
+    if (value !== undefined && !name.startsWith(':'))
+      headers.set(name, Array.isArray(value) ? value.join(', ') : value)
+  }
+  if (host !== undefined) headers.set('host', host)
+  // The web's Request can't be made with these; no route of ours knows them, whatever they are called.
+  const method = /^(TRACE|TRACK|CONNECT)$/.test(request.method ?? '')
+    ? 'OTHER'
+    : (request.method ?? 'GET')
+  const body = bodyOf(request, method, parsed)
+  return new Request(url ?? 'http://localhost/', {
+    method,
+    headers,
+    ...(body !== null && { body, duplex: 'half' }),
+  } as RequestInit)
+}
+
+function bodyOf(request: IncomingMessage, method: string, parsed: unknown): BodyInit | null {
+  const { 'content-length': length, 'transfer-encoding': encoding } = request.headers
+  if (method === 'GET' || method === 'HEAD' || ((length ?? '0') === '0' && encoding === undefined))
+    return null
+  if (typeof parsed === 'string' || parsed instanceof Uint8Array) return parsed as BodyInit
+  if (parsed !== undefined && parsed !== null) return JSON.stringify(parsed)
+  return request.readableEnded ? null : streamOf(request)
+}
+
+/** Unlike `Readable.toWeb`, giving up on this stream leaves the connection open for the answer. */
+function streamOf(request: IncomingMessage): ReadableStream<Uint8Array> {
+  const chunks = request.iterator({ destroyOnReturn: false })
+  return new ReadableStream({
+    async pull(controller) {
+      const { done, value } = await chunks.next()
+      if (done) controller.close()
+      else controller.enqueue(typeof value === 'string' ? Buffer.from(value) : value)
+    },
+    async cancel() {
+      await chunks.return?.()
+      request.resume()
+    },
+  })
+}
+
+/** Sees to it that a response carries our headers: set at the last moment, so that no handler can lose them. */
+export function seal(response: ServerResponse, plan: HeaderPlan): void {
+  const { writeHead } = response
+  response.writeHead = function sealed(status: number, ...rest: unknown[]) {
+    if (response.headersSent) return Reflect.apply(writeHead, response, [status, ...rest])
+    const message = typeof rest[0] === 'string' ? rest[0] : undefined
+    takeHeaders(response, message === undefined && rest.length < 2 ? rest[0] : (rest[1] ?? rest[0]))
+    applyPlan(response, plan)
+    return message === undefined
+      ? Reflect.apply(writeHead, response, [status])
+      : Reflect.apply(writeHead, response, [status, message])
+  } as typeof writeHead
+}
+
+/** Takes over the headers handed to `writeHead`: a record, a flat array, or pairs. */
+function takeHeaders(response: ServerResponse, headers: unknown): void {
+  if (typeof headers !== 'object' || headers === null) return
+  if (!Array.isArray(headers)) {
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
+    return
+  }
+  const pairs = Array.isArray(headers[0])
+    ? (headers as [string, OutgoingHttpHeader][])
+    : headers.flatMap((name, index) =>
+        index % 2 === 0 ? [[name, headers[index + 1]] as const] : [],
+      )
+  for (const [name] of pairs) response.removeHeader(String(name))
+  for (const [name, value] of pairs) response.appendHeader(String(name), asText(value))
+}
+
+const asText = (value: OutgoingHttpHeader) => (typeof value === 'number' ? String(value) : value)
+
+function applyPlan(response: ServerResponse, { set, isPrivate, cookie }: HeaderPlan): void {
+  for (const [name, value] of set) response.setHeader(name, value)
+  if (cookie !== null) response.appendHeader('Set-Cookie', cookie)
+  if (!isPrivate) return
+  response.setHeader('Cache-Control', noStore)
+  for (const name of cacheHeaders) if (response.hasHeader(name)) response.removeHeader(name)
+  response.setHeader('Vary', varyWith(textOf(response, 'vary')))
+  if (response.hasHeader('access-control-allow-origin')) {
+    response.setHeader(
+      'Access-Control-Expose-Headers',
+      exposeWith(textOf(response, 'access-control-expose-headers')),
+    )
+  }
+}
+
+function textOf(response: ServerResponse, name: string): string | undefined {
+  const value = response.getHeader(name)
+  return value === undefined ? undefined : String(value)
+}

@@ -1,0 +1,70 @@
+-- The tables of kyselyStore from 'onbehalf/kysely', version 1. Applying them twice does no harm.
+
+create table if not exists impersonation_sessions (
+  id varchar(255) not null primary key,
+  actor_id varchar(255) not null,
+  actor_org_id varchar(255),
+  target_user_id varchar(255) not null,
+  target_org_id varchar(255),
+  target_role text,
+  access_level varchar(64) not null,
+  reason text,
+  ticket text,
+  grant_id varchar(255),
+  break_glass smallint not null,
+  transport varchar(64) not null,
+  client_id text,
+  ip_address text,
+  user_agent text,
+  created_at bigint not null,
+  expires_at bigint not null,
+  ended_at bigint,
+  ended_reason varchar(64),
+  ended_note text,
+  ended_by varchar(255),
+  status varchar(64) not null,
+  active_actor_key varchar(256),
+  active_target_key varchar(256),
+  active_grant_key varchar(256),
+  lapse_actor_key varchar(256),
+  constraint impersonation_sessions_two_people check (cast(actor_id as binary) <> cast(target_user_id as binary)),
+  constraint impersonation_sessions_active_actor_key unique (active_actor_key),
+  constraint impersonation_sessions_active_target_key unique (active_target_key),
+  constraint impersonation_sessions_active_grant_key unique (active_grant_key),
+  key impersonation_sessions_lapse (lapse_actor_key, ended_at, id),
+  key impersonation_sessions_newest (created_at, id),
+  key impersonation_sessions_actor (actor_id, created_at, id),
+  key impersonation_sessions_target (target_user_id, created_at, id),
+  key impersonation_sessions_org (target_org_id, created_at, id),
+  key impersonation_sessions_status (status, created_at, id)
+) engine = InnoDB default character set utf8mb4 collate utf8mb4_bin;
+
+create table if not exists impersonation_events (
+  id varchar(255) not null primary key,
+  at bigint not null,
+  action varchar(64) not null,
+  outcome varchar(64) not null,
+  code varchar(64),
+  actor_id varchar(255),
+  target_user_id varchar(255),
+  actor_org_id varchar(255),
+  target_org_id varchar(255),
+  session_id varchar(255),
+  grant_id varchar(255),
+  reason text,
+  ip_address text,
+  user_agent text,
+  client_id text,
+  request_id text,
+  details text not null,
+  key impersonation_events_newest (at, id),
+  key impersonation_events_session (session_id, at, id),
+  key impersonation_events_actor (actor_id, at, id),
+  key impersonation_events_target (target_user_id, at, id)
+) engine = InnoDB default character set utf8mb4 collate utf8mb4_bin;
+
+create table if not exists impersonation_schema (
+  version integer not null primary key
+) engine = InnoDB default character set utf8mb4 collate utf8mb4_bin;
+
+insert ignore into impersonation_schema (version) values (1);

@@ -1,0 +1,80 @@
+-- The tables of kyselyStore from 'onbehalf/kysely', version 1. Applying them twice does no harm.
+
+create table if not exists impersonation_sessions (
+  id varchar(255) collate "C" not null primary key,
+  actor_id varchar(255) collate "C" not null,
+  actor_org_id varchar(255) collate "C",
+  target_user_id varchar(255) collate "C" not null,
+  target_org_id varchar(255) collate "C",
+  target_role text,
+  access_level varchar(64) collate "C" not null,
+  reason text,
+  ticket text,
+  grant_id varchar(255) collate "C",
+  break_glass smallint not null,
+  transport varchar(64) collate "C" not null,
+  client_id text,
+  ip_address text,
+  user_agent text,
+  created_at bigint not null,
+  expires_at bigint not null,
+  ended_at bigint,
+  ended_reason varchar(64) collate "C",
+  ended_note text,
+  ended_by varchar(255) collate "C",
+  status varchar(64) collate "C" not null,
+  active_actor_key varchar(256) collate "C",
+  active_target_key varchar(256) collate "C",
+  active_grant_key varchar(256) collate "C",
+  lapse_actor_key varchar(256) collate "C",
+  constraint impersonation_sessions_two_people check (actor_id <> target_user_id),
+  constraint impersonation_sessions_active_actor_key unique (active_actor_key),
+  constraint impersonation_sessions_active_target_key unique (active_target_key),
+  constraint impersonation_sessions_active_grant_key unique (active_grant_key)
+);
+
+create index if not exists impersonation_sessions_lapse on impersonation_sessions (lapse_actor_key, ended_at, id);
+
+create index if not exists impersonation_sessions_newest on impersonation_sessions (created_at, id);
+
+create index if not exists impersonation_sessions_actor on impersonation_sessions (actor_id, created_at, id);
+
+create index if not exists impersonation_sessions_target on impersonation_sessions (target_user_id, created_at, id);
+
+create index if not exists impersonation_sessions_org on impersonation_sessions (target_org_id, created_at, id);
+
+create index if not exists impersonation_sessions_status on impersonation_sessions (status, created_at, id);
+
+create table if not exists impersonation_events (
+  id varchar(255) collate "C" not null primary key,
+  at bigint not null,
+  action varchar(64) collate "C" not null,
+  outcome varchar(64) collate "C" not null,
+  code varchar(64) collate "C",
+  actor_id varchar(255) collate "C",
+  target_user_id varchar(255) collate "C",
+  actor_org_id varchar(255) collate "C",
+  target_org_id varchar(255) collate "C",
+  session_id varchar(255) collate "C",
+  grant_id varchar(255) collate "C",
+  reason text,
+  ip_address text,
+  user_agent text,
+  client_id text,
+  request_id text,
+  details text not null
+);
+
+create index if not exists impersonation_events_newest on impersonation_events (at, id);
+
+create index if not exists impersonation_events_session on impersonation_events (session_id, at, id);
+
+create index if not exists impersonation_events_actor on impersonation_events (actor_id, at, id);
+
+create index if not exists impersonation_events_target on impersonation_events (target_user_id, at, id);
+
+create table if not exists impersonation_schema (
+  version integer not null primary key
+);
+
+insert into impersonation_schema (version) values (1) on conflict do nothing;

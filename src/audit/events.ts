@@ -1,0 +1,96 @@
+import type { ErrorCode } from '../errors.ts'
+import type { AuditEvent, EventAction, Session, UserProfile } from '../types.ts'
+
+/** What a request tells of itself for the record; nulls where nothing is known. */
+export interface RequestMeta {
+  readonly ipAddress: string | null
+  readonly userAgent: string | null
+  readonly clientId: string | null
+  readonly requestId: string | null
+}
+
+export const noMeta: RequestMeta = Object.freeze({
+  ipAddress: null,
+  userAgent: null,
+  clientId: null,
+  requestId: null,
+})
+
+type Details = AuditEvent['details']
+const noDetails: Details = Object.freeze({})
+
+/** The event of something that happened to a session. */
+export function sessionEvent(
+  action: EventAction,
+  session: Session,
+  at: number,
+  meta: RequestMeta = noMeta,
+  details: Details = noDetails,
+): AuditEvent {
+  return {
+    id: crypto.randomUUID(),
+    at,
+    action,
+    outcome: 'success',
+    code: null,
+    actorId: session.actorId,
+    targetUserId: session.targetUserId,
+    actorOrgId: session.actorOrgId,
+    targetOrgId: session.targetOrgId,
+    sessionId: session.id,
+    grantId: session.grantId,
+    reason: session.reason,
+    ...meta,
+    details,
+  }
+}
+
+/** The event of a session's end: one per session, named by how it ended. */
+export function endedEvent(session: Session, at: number, meta: RequestMeta = noMeta): AuditEvent {
+  if (session.status === 'active') throw new TypeError('an active session has no ending to record')
+  return sessionEvent(`impersonation.${session.status}`, session, at, meta, {
+    ended_reason: session.endedReason,
+    ended_by: session.endedBy,
+    ended_note: session.endedNote,
+  })
+}
+
+/** The event of a request that a live session was not allowed to make. */
+export function blockedEvent(
+  session: Session,
+  at: number,
+  code: ErrorCode,
+  details: Details,
+): AuditEvent {
+  return {
+    ...sessionEvent('impersonation.write_blocked', session, at, noMeta, details),
+    outcome: 'refused',
+    code,
+  }
+}
+
+/** The event of an attempt that came to nothing. */
+export function refusedEvent(
+  at: number,
+  code: ErrorCode,
+  actor: UserProfile | null,
+  attempt: { readonly targetUserId: string | null; readonly reason: string | null },
+  meta: RequestMeta,
+): AuditEvent {
+  return {
+    id: crypto.randomUUID(),
+    at,
+    action: 'impersonation.refused',
+    outcome: 'refused',
+    code,
+    actorId: actor?.id ?? null,
+    targetUserId: attempt.targetUserId,
+    actorOrgId: actor?.orgId ?? null,
+    targetOrgId: null,
+    sessionId: null,
+    grantId: null,
+    reason: attempt.reason,
+    ...meta,
+    details: noDetails,
+  }
+}

@@ -1,0 +1,68 @@
+import { LRUCache } from 'lru-cache'
+import type { GuardedStore } from '../stores/guarded.ts'
+import type { AuditEvent } from '../types.ts'
+import { warnOnce } from '../warnings.ts'
+
+/** Stores events that belong to no change of state, without making anybody wait or fail for them. */
+export interface Recorder {
+  /** Stores the event soon. A flood of one person is capped and counted, not dropped in silence. */
+  note(event: AuditEvent): void
+  /** Stores the event soon and until it succeeds: for endings that went through without their event. */
+  owe(event: AuditEvent): void
+  /** Tries again what is still owed. */
+  settle(): Promise<void>
+}
+
+const floodPerMinute = 60
+const mostOwed = 10_000
+
+export function createRecorder(store: GuardedStore): Recorder {
+  const floods = new LRUCache<string, { since: number; stored: number; suppressed: number }>({
+    max: 10_000,
+  })
+  const owed: AuditEvent[] = []
+
+  function capped(event: AuditEvent): AuditEvent | undefined {
+    const who = event.actorId ?? ''
+    let flood = floods.get(who)
+    if (!flood || event.at - flood.since >= 60_000 || event.at < flood.since) {
+      const missed = flood?.suppressed ?? 0
+      flood = { since: event.at, stored: 0, suppressed: 0 }
+      floods.set(who, flood)
+      if (missed > 0) event = { ...event, details: { ...event.details, suppressed: missed } }
+    }
+    if (flood.stored >= floodPerMinute) {
+      flood.suppressed++
+      return undefined
+    }
+    flood.stored++
+    return event
+  }
+
+  async function settle(): Promise<void> {
+    while (owed.length > 0) {
+      const batch = owed.slice(0, 100)
+      await store.appendEvents(batch)
+      owed.splice(0, batch.length)
+    }
+  }
+
+  return {
+    note(event) {
+      const stored = capped(event)
+      if (stored) store.appendEvents([stored]).catch(failed)
+    },
+    owe(event) {
+      if (owed.length < mostOwed) owed.push(event)
+      settle().catch(failed)
+    },
+    settle,
+  }
+}
+
+function failed(error: unknown): void {
+  warnOnce('ONBEHALF_EVENT_NOT_STORED', `an audit event could not be stored: ${reasonOf(error)}`)
+}
+
+const reasonOf = (error: unknown) =>
+  error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error)

@@ -1,0 +1,243 @@
+import { noMeta } from './audit/events.ts'
+import { createRecorder } from './audit/recorder.ts'
+import { createClock } from './clock.ts'
+import { clearCookie } from './http/cookie.ts'
+import { createRouter, renderRefusal } from './http/router.ts'
+import { createEndings } from './lifecycle/ending.ts'
+import { createJudge } from './lifecycle/judge.ts'
+import { createReaper } from './lifecycle/reaper.ts'
+import { createSessions, type Sessions } from './lifecycle/sessions.ts'
+import { createSignals } from './lifecycle/signals.ts'
+import { type Caller, createStart } from './lifecycle/start.ts'
+import { type ImpersonationOptions, readOptions } from './options.ts'
+import { createPeople } from './people.ts'
+import { type Context, createContext } from './pipeline/context.ts'
+import type { HeaderPlan } from './pipeline/headers.ts'
+import type { RequestView } from './pipeline/identify.ts'
+import { createPassage } from './pipeline/passage.ts'
+import { pathOf } from './pipeline/patterns.ts'
+import { createResolve, type Passage } from './pipeline/resolve.ts'
+import { guardStore } from './stores/guarded.ts'
+import type { Impersonation } from './types.ts'
+import { warnOnce } from './warnings.ts'
+
+/** The engine: made once, handed to an adapter, asked by handlers. */
+export interface ImpersonationEngine<User extends object> extends Context<User> {
+  /** Start, stop, list, revoke … from code; each verb checks who calls, as the routes do. */
+  readonly sessions: Sessions<User>
+  /** Where the routes are, below the place where the middleware is mounted. */
+  readonly basePath: string
+  /** Somebody to call `sessions` as. @throws {TypeError} when the user can't be described */
+  caller(user: User): Caller<User>
+  /**
+   * Says that a user's record, rights or membership has changed: their sessions, as actor and as
+   * target, are judged again now rather than within seconds.
+   */
+  userChanged(userId: string): Promise<void>
+  /** Ends what this actor has open: for the host's logout, lock and password-reset code. Gives how many. */
+  endFor(actorId: string): Promise<number>
+  /** Closes expired sessions and judges the others again; runs by itself every 30 s. Gives how many it looked at. */
+  reap(): Promise<number>
+  /**
+   * Waits until the store can be used. Await it at start-up, so that a missing table is told there.
+   * @throws {Error} with the command that mends it
+   */
+  ready(): Promise<void>
+  /** Ends timers, watching and what the store itself opened. */
+  close(): Promise<void>
+  /** The three calls that every adapter is made of; use it to write one for another framework. */
+  adapter<Req>(view: RequestView<Req>): Adapter<Req, User>
+}
+
+/** What an adapter does with a request: `enter`, then `run` the rest in it, with `headers` on the answer. */
+export interface Adapter<Req, User> {
+  /** Synchronous unless the actor's standing has to be read. Rejects only for faults of the wiring. */
+  enter(request: Req, actor: User | null | undefined): Entrance<User> | Promise<Entrance<User>>
+  /** Runs the rest of the request with its context. */
+  run<T>(context: Impersonation<User> | null, rest: () => T): T
+  /** Whether something that stands in the user slot now is still the target of this context. */
+  isTarget(context: Impersonation<User>, user: unknown): boolean
+}
+
+export interface Entrance<User> {
+  /** The answer, where the request ends here: one of our routes, or a refusal. */
+  readonly answer: Response | null
+  readonly context: Impersonation<User> | null
+  /** The user to put into the user slot; undefined leaves the slot alone. */
+  readonly user: User | undefined
+  /** What the response has to carry, whatever the handler does. */
+  readonly headers: HeaderPlan | null
+}
+
+/**
+ * Makes the engine.
+ *
+ * @throws {TypeError} naming the option in quotes and what it wants
+ * @example
+ * ```ts
+ * import { createImpersonation, memoryStore } from 'onbehalf'
+ *
+ * const users = [
+ *   { id: 'root', isSuperuser: true },
+ *   { id: 'alice', isSuperuser: false },
+ * ]
+ * export const impersonation = createImpersonation({
+ *   store: memoryStore(),
+ *   findUser: (id) => users.find((user) => user.id === id),
+ *   can: (user) => user.isSuperuser,
+ * })
+ * ```
+ */
+export function createImpersonation<User extends object>(
+  options: ImpersonationOptions<User>,
+): ImpersonationEngine<User> {
+  const settings = readOptions(options)
+  const { now, revocationLagMs } = settings
+  const clock = createClock(now)
+  const store = guardStore(settings.store, settings.storeTimeoutMs)
+  const people = createPeople(settings)
+  const recorder = createRecorder(store)
+  const signals = createSignals(store, now, revocationLagMs)
+  const over = signals.ended
+  const changed = (actorId: string) => resolve.invalidate(actorId)
+
+  const endings = createEndings({ store, recorder, now, changed, over })
+  const judge = createJudge({ store, people, endings, now })
+  const resolve = createResolve({ settings, clock, judge, store, signals })
+  const start = createStart({ settings, store, people, judge, recorder, changed, over })
+  const sessions = createSessions({ settings, store, people, judge, endings, changed, start })
+  const reaper = createReaper(store, judge, recorder)
+  const context = createContext(settings, recorder)
+  const route = createRouter({ settings, people, sessions })
+
+  let begun = false
+  let unwatch: (() => void | Promise<void>) | undefined
+
+  /** With the first request, not with the import: a script that only imports starts nothing. */
+  function begin(): void {
+    begun = true
+    reaper.begin()
+    ready().catch((error) => {
+      warnOnce('ONBEHALF_SCHEMA', error instanceof Error ? error.message : String(error))
+    })
+    unwatch = settings.store.watch?.({
+      silenceMs: revocationLagMs,
+      invalidate: resolve.invalidate,
+      healthy: resolve.watchIs,
+    })
+  }
+
+  async function ready(): Promise<void> {
+    await settings.store.check?.()
+  }
+
+  function adapter<Req>(view: RequestView<Req>): Adapter<Req, User> {
+    const pass = createPassage(
+      { settings, people, resolve, store, endings, recorder, clearCookie },
+      view,
+    )
+
+    function enter(request: Req, actor: User | null | undefined) {
+      if (!begun) begin()
+      const path = view.path(request)
+      if (isOurs(path) && view.method(request) !== 'OPTIONS')
+        return answerRoute(request, path, actor)
+      const passage = pass(request, actor)
+      return passage instanceof Promise
+        ? passage.then((later) => entrance(request, later))
+        : entrance(request, passage)
+    }
+
+    function entrance(request: Req, passage: Passage<User>): Entrance<User> {
+      if (passage.refusal === null) return passage
+      const answer = renderRefusal(
+        passage.refusal,
+        view.header(request, 'accept'),
+        baseOf(request, view.path(request)),
+      )
+      return { answer, context: null, user: undefined, headers: passage.headers }
+    }
+
+    async function answerRoute(
+      request: Req,
+      path: string,
+      actor: User | null | undefined,
+    ): Promise<Entrance<User>> {
+      const answer = await route({
+        request: await view.toRequest(request),
+        path,
+        base: baseOf(request, path),
+        actor,
+        secure: view.isSecure(request),
+        ip: view.ip(request),
+        twoLogins: view.hasTwoLogins(request),
+        native: request,
+      })
+      return { answer, context: null, user: undefined, headers: null }
+    }
+
+    /** The path that the middleware is mounted at, and ours below it. */
+    function baseOf(request: Req, path: string): string {
+      const full = pathOf(view.target(request))
+      const mount = full.endsWith(path) ? full.slice(0, full.length - path.length) : ''
+      return `${mount}${settings.basePath}`
+    }
+
+    return {
+      enter,
+      run: (now, rest) =>
+        now === null && settings.context === 'impersonating' ? rest() : context.run(now, rest),
+      isTarget: (now, user) => isSame(people.profile, now, user),
+    }
+  }
+
+  function isOurs(path: string): boolean {
+    const { basePath } = settings
+    return (
+      path.startsWith(basePath) &&
+      (path.length === basePath.length || path.charCodeAt(basePath.length) === 47)
+    )
+  }
+
+  return Object.freeze({
+    ...context,
+    basePath: settings.basePath,
+    sessions,
+    caller: (user: User) => ({ user, profile: people.profile(user), meta: noMeta }),
+    async userChanged(userId: string) {
+      resolve.forget(userId)
+      await reaper.review({ actorId: userId })
+      await reaper.review({ targetUserId: userId })
+    },
+    async endFor(actorId: string) {
+      const { active } = await store.readStanding(actorId)
+      if (!active) return 0
+      const result = await endings.revoke(active, { reason: 'actor_logged_out' })
+      return result?.changed ? 1 : 0
+    },
+    reap: reaper.reap,
+    ready,
+    async close() {
+      reaper.close()
+      signals.close()
+      await unwatch?.()
+      await settings.store.close?.()
+    },
+    adapter,
+  })
+}
+
+/** A later layer may enrich the target's record; it may not put anybody else, or another organisation, in its place. */
+function isSame<User>(
+  profile: (user: User & object) => { id: string; orgId: string | null },
+  { target, session }: Impersonation<User>,
+  user: unknown,
+): boolean {
+  if (user === target) return true
+  try {
+    const { id, orgId } = profile(user as User & object)
+    return id === session.targetUserId && orgId === session.targetOrgId
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,59 @@
+export type { RequestMeta } from './audit/events.ts'
+export {
+  type ErrorCode,
+  errorTable,
+  type FieldError,
+  ImpersonationError,
+  isImpersonationError,
+} from './errors.ts'
+export {
+  type Adapter,
+  createImpersonation,
+  type Entrance,
+  type ImpersonationEngine,
+} from './impersonation.ts'
+export type { SessionState, Sessions } from './lifecycle/sessions.ts'
+export type { Caller, Started, StartRequest } from './lifecycle/start.ts'
+export type { ImpersonationOptions, UserDescription } from './options.ts'
+export type { AuditFields, Context } from './pipeline/context.ts'
+export type { HeaderPlan } from './pipeline/headers.ts'
+export type { RequestView } from './pipeline/identify.ts'
+export type { RoutePattern } from './pipeline/patterns.ts'
+export { memoryStore } from './stores/memory.ts'
+export type {
+  ClaimResult,
+  EndResult,
+  EventFilter,
+  EventFor,
+  Page,
+  Place,
+  SessionClaim,
+  SessionEnding,
+  SessionExtension,
+  SessionFilter,
+  Standing,
+  Store,
+  StoreWatcher,
+} from './stores/store.ts'
+export {
+  type AccessLevel,
+  type Action,
+  type AuditEvent,
+  accessLevels,
+  actions,
+  type EndedReason,
+  type Ending,
+  type EventAction,
+  endedReasons,
+  endings,
+  eventActions,
+  type Guardrail,
+  guardrailKinds,
+  type Impersonation,
+  type Session,
+  type SessionStatus,
+  sessionStatuses,
+  type Transport,
+  transports,
+  type UserProfile,
+} from './types.ts'

@@ -1,0 +1,83 @@
+import type { Recorder } from '../audit/recorder.ts'
+import type { GuardedStore } from '../stores/guarded.ts'
+import type { Place, SessionFilter } from '../stores/store.ts'
+import type { Session } from '../types.ts'
+import type { Judge } from './judge.ts'
+
+/** Looks after sessions that no request asks for: closes what is over and judges the rest again. */
+export interface Reaper {
+  /** One round; gives how many sessions it looked at. */
+  reap(): Promise<number>
+  /** Reviews the active sessions that match. */
+  review(filter: SessionFilter): Promise<number>
+  /** A round every 30 s from now on; the timer keeps no process alive. */
+  begin(): void
+  close(): void
+}
+
+const everyMs = 30_000
+const pageSize = 200
+
+export function createReaper(
+  store: GuardedStore,
+  judge: Pick<Judge<unknown>, 'review'>,
+  recorder: Recorder,
+): Reaper {
+  let timer: ReturnType<typeof setInterval> | undefined
+  let busy = false
+
+  async function* active(filter: SessionFilter): AsyncGenerator<Session> {
+    let before: Place | undefined
+    do {
+      const page = await store.listSessions(
+        { ...filter, status: 'active' },
+        { limit: pageSize, before },
+      )
+      yield* page
+      const last = page.at(-1)
+      before = last && page.length === pageSize ? { at: last.createdAt, id: last.id } : undefined
+    } while (before)
+  }
+
+  /** One session that can't be judged must not keep the others from it; the first fault is told. */
+  async function review(filter: SessionFilter): Promise<number> {
+    let count = 0
+    let fault: unknown
+    for await (const session of active(filter)) {
+      count++
+      await judge.review(session).catch((error) => {
+        fault ??= error
+      })
+    }
+    if (fault !== undefined) throw fault
+    return count
+  }
+
+  async function reap(): Promise<number> {
+    // Events still owed must not hold up what has to end.
+    await recorder.settle().catch(() => undefined)
+    return review({})
+  }
+
+  return {
+    reap,
+    review,
+    begin() {
+      timer ??= setInterval(() => {
+        if (busy) return
+        busy = true
+        // A store that is down now is asked again in the next round.
+        reap()
+          .catch(() => undefined)
+          .finally(() => {
+            busy = false
+          })
+      }, everyMs)
+      timer.unref?.()
+    },
+    close() {
+      clearInterval(timer)
+      timer = undefined
+    },
+  }
+}

@@ -1,0 +1,256 @@
+import { blockedEvent } from '../audit/events.ts'
+import type { Recorder } from '../audit/recorder.ts'
+import { type ErrorCode, ImpersonationError, isImpersonationError } from '../errors.ts'
+import type { Endings } from '../lifecycle/ending.ts'
+import type { Settings } from '../options.ts'
+import type { People } from '../people.ts'
+import type { GuardedStore } from '../stores/guarded.ts'
+import type { Session } from '../types.ts'
+import { createEnforce, isSafe } from './enforce.ts'
+import { cookieHeaders, forgeable, type HeaderPlan, lapsedHeaders } from './headers.ts'
+import {
+  cookieName,
+  type Pin,
+  pinHeader,
+  type RequestView,
+  readPin,
+  twoLogins,
+} from './identify.ts'
+import { pathOf } from './patterns.ts'
+import type { Passage, Resolve, Resolved } from './resolve.ts'
+
+type Sooner<T> = T | Promise<T>
+
+interface Parts<User extends object> {
+  readonly settings: Settings<User>
+  readonly people: People<User>
+  readonly resolve: Resolve<User>
+  readonly store: GuardedStore
+  readonly endings: Endings
+  readonly recorder: Recorder
+  clearCookie(name: string): string
+}
+
+const dayMs = 24 * 60 * 60_000
+
+/**
+ * identify → resolve → enforce: the way of every request that is not for our own routes. Answers
+ * synchronously for everybody but an actor whose standing has to be read.
+ */
+export function createPassage<Req, User extends object>(
+  parts: Parts<User>,
+  view: RequestView<Req>,
+) {
+  const { settings, people, resolve, store, endings, recorder, clearCookie } = parts
+  type Live = NonNullable<Resolved<User>['live']>
+  const { now } = settings
+  const enforce = createEnforce(settings, view)
+  const straightOn: Passage<User> = Object.freeze({
+    refusal: null,
+    answer: null,
+    context: null,
+    user: undefined,
+    headers: null,
+  })
+
+  function pass(request: Req, actor: User | null | undefined): Sooner<Passage<User>> {
+    for (const name of forgeable)
+      if (view.header(request, name) !== undefined) view.removeHeader(request, name)
+    if (actor === null || actor === undefined) return asNobody(request)
+    const may = people.may(actor, 'start')
+    if (may === true) return asActor(request, actor)
+    if (may === false) return asOrdinary(request, actor)
+    return may.then((later) => (later ? asActor(request, actor) : asOrdinary(request, actor)))
+  }
+
+  function pinOf(request: Req): Pin | null {
+    const cookies = view.header(request, 'cookie')
+    const header = view.header(request, pinHeader)
+    if (header === undefined && cookies === undefined) return null
+    return readPin(header, cookies, cookieName(isSecure(request)))
+  }
+
+  function isSecure(request: Req): boolean {
+    return settings.secureCookie === 'auto' ? view.isSecure(request) : settings.secureCookie
+  }
+
+  const cleared = (request: Req) => cookieHeaders(clearCookie(cookieName(isSecure(request))))
+
+  function refuse(error: ImpersonationError, headers: HeaderPlan | null = null): Passage<User> {
+    return { refusal: error, answer: null, context: null, user: undefined, headers }
+  }
+
+  /** A request that says under which session it runs must not run under none, even with nobody there. */
+  function asNobody(request: Req): Passage<User> {
+    const pin = view.header(request, pinHeader)
+    return pin === undefined || pin.trim() === 'none'
+      ? straightOn
+      : refuse(new ImpersonationError('unauthenticated'))
+  }
+
+  function asActor(request: Req, actor: User): Sooner<Passage<User>> {
+    if (view.hasTwoLogins(request)) return refuse(twoLogins())
+    let pin: Pin | null
+    try {
+      pin = pinOf(request)
+    } catch (error) {
+      return unreadable(request, error)
+    }
+    const { id } = people.profile(actor)
+    const resolved = resolve.get(id, actor)
+    if (resolved instanceof Promise) {
+      return resolved.then((later) => decide(request, actor, id, pin, later)).catch(refused)
+    }
+    const passage = decide(request, actor, id, pin, resolved)
+    return passage instanceof Promise ? passage.catch(refused) : passage
+  }
+
+  function refused(error: unknown): Passage<User> {
+    if (isImpersonationError(error)) return refuse(error)
+    throw error
+  }
+
+  /** A cookie that can't be read is nobody's: it must not lock a browser out for a day. */
+  function unreadable(request: Req, error: unknown): Passage<User> {
+    const byCookie = view.header(request, pinHeader) === undefined
+    return byCookie && isImpersonationError(error)
+      ? refuse(error, cleared(request))
+      : refused(error)
+  }
+
+  function decide(
+    request: Req,
+    actor: User,
+    actorId: string,
+    pin: Pin | null,
+    resolved: Resolved<User>,
+  ): Sooner<Passage<User>> {
+    if (pin !== null && pin.id !== (resolved.live?.session.id ?? 'none')) {
+      return resolve
+        .fresh(actorId, actor)
+        .then((again) => decidePinned(request, actorId, pin, again))
+    }
+    return resolved.live
+      ? underSession(request, resolved.live)
+      : withoutSession(request, pin, resolved)
+  }
+
+  /** The cache did not agree with the pin; this is what the store says. */
+  async function decidePinned(
+    request: Req,
+    actorId: string,
+    pin: Pin,
+    resolved: Resolved<User>,
+  ): Promise<Passage<User>> {
+    const { live } = resolved
+    if (pin.id === (live?.session.id ?? 'none')) {
+      return live ? underSession(request, live) : withoutSession(request, pin, resolved)
+    }
+    const changed = new ImpersonationError('impersonation_state_changed')
+    if (pin.id === 'none') return refuse(changed)
+    const named = await store.readSession(pin.id)
+    const own = named?.actorId === actorId
+    if (own && !live && named.status !== 'active')
+      return refuse(lapseError(named), cleared(request))
+    // A cookie that means nobody here would refuse every request of another login in this browser.
+    return refuse(changed, pin.by === 'cookie' && !own ? cleared(request) : null)
+  }
+
+  function underSession(request: Req, { session, asTarget, asActor }: Live): Passage<User> {
+    const verdict = enforce(request, session.accessLevel)
+    if (verdict === 'target') return asTarget
+    if (verdict === 'actor') return asActor
+    recorder.note(
+      blockedEvent(session, now(), verdict.code, {
+        method: view.method(request),
+        path: pathOf(view.target(request)).slice(0, 200),
+        ...verdict.details,
+      }),
+    )
+    return refuse(verdict, asTarget.headers)
+  }
+
+  function withoutSession(request: Req, pin: Pin | null, { lapse }: Resolved<User>): Passage<User> {
+    if (pin !== null || lapse === null || settings.onLapse === 'pass') return straightOn
+    const age = now() - (lapse.endedAt ?? 0)
+    if (age >= dayMs) return straightOn
+    if (!isSafe(request, view)) return refuse(lapseError(lapse))
+    return { ...straightOn, headers: lapsedHeaders(ended(lapse)) }
+  }
+
+  /** A user who may not start, or no longer: nothing of ours concerns them unless they were an actor. */
+  function asOrdinary(request: Req, actor: User): Sooner<Passage<User>> {
+    const hinted =
+      view.header(request, pinHeader) !== undefined ||
+      view.header(request, 'cookie')?.includes(cookieName(isSecure(request)))
+    if (!hinted && resolve.isEmpty()) return straightOn
+    return demoted(request, actor)
+  }
+
+  function demoted(request: Req, actor: User): Sooner<Passage<User>> {
+    const id = idOf(actor)
+    const live = id === undefined ? null : resolve.peekLive(id)
+    if (live) return endDemoted(request, live).catch(refused)
+    let pin: Pin | null
+    try {
+      pin = pinOf(request)
+    } catch (error) {
+      const passage = unreadable(request, error)
+      return passage.headers ? { ...straightOn, headers: passage.headers } : passage
+    }
+    return pin === null || pin.id === 'none' ? straightOn : lookUp(request, id, pin)
+  }
+
+  /** Whoever can't be described was never an actor. */
+  function idOf(user: User): string | undefined {
+    try {
+      return people.profile(user).id
+    } catch {
+      return undefined
+    }
+  }
+
+  async function lookUp(
+    request: Req,
+    actorId: string | undefined,
+    pin: Pin,
+  ): Promise<Passage<User>> {
+    let named: Session | null
+    try {
+      named = await store.readSession(pin.id)
+    } catch (error) {
+      // Ordinary users notice nothing of a store that is down; a program that pins has asked to be refused.
+      return pin.by === 'cookie' ? straightOn : refused(error)
+    }
+    if (named && named.actorId === actorId) {
+      return named.status === 'active'
+        ? endDemoted(request, named).catch(refused)
+        : refuse(lapseError(named), cleared(request))
+    }
+    return pin.by === 'cookie'
+      ? { ...straightOn, headers: cleared(request) }
+      : refuse(new ImpersonationError('impersonation_state_changed'))
+  }
+
+  async function endDemoted(request: Req, session: Session): Promise<Passage<User>> {
+    const result = await endings.revoke(session, { reason: 'actor_not_allowed' })
+    return refuse(lapseError(result?.session ?? session), cleared(request))
+  }
+
+  return pass
+}
+
+const ended = (session: Session) => (session.status === 'active' ? 'revoked' : session.status)
+
+/** The 401 that tells how a session has ended. */
+export function lapseError(session: Session): ImpersonationError {
+  const code: ErrorCode =
+    session.endedReason === 'grant_revoked'
+      ? 'grant_revoked'
+      : (({ expired: 'impersonation_expired', revoked: 'impersonation_revoked' } as const)[
+          ended(session) as 'expired' | 'revoked'
+        ] ?? 'impersonation_ended')
+  return new ImpersonationError(code, {
+    details: { session_id: session.id, ended_reason: session.endedReason },
+  })
+}

@@ -1,0 +1,170 @@
+import type { Clock, Instant } from '../clock.ts'
+import { ImpersonationError, isImpersonationError } from '../errors.ts'
+import type { Judge } from '../lifecycle/judge.ts'
+import type { Signals } from '../lifecycle/signals.ts'
+import type { Settings } from '../options.ts'
+import { createCache } from '../stores/cached.ts'
+import type { GuardedStore } from '../stores/guarded.ts'
+import type { Standing } from '../stores/store.ts'
+import type { Impersonation, Session } from '../types.ts'
+import { warnOnce } from '../warnings.ts'
+import { type HeaderPlan, impersonatingHeaders } from './headers.ts'
+
+/** What comes of a request: it goes on under a context, or it is refused. */
+export interface Passage<User> {
+  readonly refusal: ImpersonationError | null
+  /** Always null here; the shape is shared with what adapters get, so that a hit makes no object. */
+  readonly answer: null
+  readonly context: Impersonation<User> | null
+  /** The user to put into the user slot; undefined leaves what the host's login put there. */
+  readonly user: User | undefined
+  readonly headers: HeaderPlan | null
+}
+
+/** Where an actor stands, with everything a request needs made beforehand. Frozen; one per actor. */
+export interface Resolved<User> {
+  /** The frozen context of the live session; null when there is none. */
+  readonly live: Live<User> | null
+  readonly lapse: Session | null
+  readonly standing: Standing
+  readonly readAt: Instant
+  readonly judgedAt: Instant
+}
+
+interface Live<User> {
+  readonly session: Session
+  readonly asTarget: Passage<User>
+  /** For `keepActorRoutes`: the same context, the user slot untouched. */
+  readonly asActor: Passage<User>
+}
+
+/** The active session of an actor: from the cache, synchronously, or from the store. */
+export interface Resolve<User> {
+  get(actorId: string, actor: User): Resolved<User> | Promise<Resolved<User>>
+  /** Past the cache. */
+  fresh(actorId: string, actor: User): Promise<Resolved<User>>
+  /** What the cache holds, if that is a live session. */
+  peekLive(actorId: string): Session | null
+  /** Whether the cache holds anything at all: spares ordinary users every look. */
+  isEmpty(): boolean
+  invalidate(actorId: string | null): void
+  /** Forgets every answer that concerns this user, as actor or as target. */
+  forget(userId: string): void
+  /** Whether the store's messages can be relied on. */
+  watchIs(healthy: boolean): void
+}
+
+interface Parts<User extends object> {
+  readonly settings: Settings<User>
+  readonly clock: Clock
+  readonly judge: Judge<User>
+  readonly store: GuardedStore
+  readonly signals: Signals
+}
+
+export function createResolve<User extends object>(parts: Parts<User>): Resolve<User> {
+  const { settings, clock, judge, store, signals } = parts
+  const { cacheTtlMs, revocationLagMs } = settings
+  let healthy = false
+
+  const standsFor = () => (healthy ? cacheTtlMs : Math.min(cacheTtlMs, revocationLagMs))
+
+  /** A live target is looked up again after the lag even while the store tells of its own changes. */
+  function isFresh({ live, readAt, judgedAt }: Resolved<User>): boolean {
+    return (
+      !clock.olderThan(readAt, standsFor()) &&
+      (live === null || !clock.olderThan(judgedAt, revocationLagMs)) &&
+      (live === null || live.session.expiresAt > clock.now())
+    )
+  }
+
+  const cache = createCache<Resolved<User>, User>({ max: settings.cacheMax, isFresh, load })
+
+  async function load(actorId: string, actor: User, previous: Resolved<User> | undefined) {
+    const judgedAt = clock.instant()
+    const vouched =
+      previous?.live && healthy && !clock.olderThan(previous.readAt, cacheTtlMs)
+        ? previous
+        : undefined
+    const standing = vouched?.standing ?? (await read(actorId))
+    const readAt = vouched?.readAt ?? judgedAt
+    const verdict = await judged(actorId, standing)
+    const before = previous?.live?.session.id
+    if (before !== undefined && before !== verdict.session?.id) signals.ended(before)
+    const live = verdict.session ? liveOf(actor, verdict.target, verdict.session, signals) : null
+    const lapse = verdict.session ? null : verdict.lapse
+    return Object.freeze({ live, lapse, standing, readAt, judgedAt })
+  }
+
+  async function read(actorId: string): Promise<Standing> {
+    try {
+      return await store.readStanding(actorId)
+    } catch (error) {
+      const cause = isImpersonationError(error) ? error.cause : error
+      const why =
+        cause instanceof Error
+          ? cause.cause instanceof Error
+            ? cause.cause.message
+            : cause.message
+          : ''
+      warnOnce(
+        'ONBEHALF_STORE_FAILED',
+        `the store could not be read, actors are answered 503: ${why}`,
+      )
+      throw error
+    }
+  }
+
+  async function judged(actorId: string, standing: Standing) {
+    try {
+      return await judge.standing(actorId, standing)
+    } catch (error) {
+      // Whatever went wrong, it has not been shown that the actor may act as themselves.
+      if (isImpersonationError(error) || error instanceof TypeError) throw error
+      throw new ImpersonationError('impersonation_unavailable', { cause: error })
+    }
+  }
+
+  return {
+    get: cache.get,
+    fresh: cache.fresh,
+    peekLive: (actorId) => cache.peek(actorId)?.live?.session ?? null,
+    isEmpty: () => cache.size === 0,
+    invalidate: cache.invalidate,
+    forget(userId) {
+      cache.invalidate(userId)
+      for (const { live } of [...cache.values()]) {
+        if (live?.session.targetUserId === userId) cache.invalidate(live.session.actorId)
+      }
+    },
+    watchIs(up) {
+      // What was missed while nobody listened is not known: everything is read again.
+      if (up && !healthy) cache.invalidate(null)
+      healthy = up
+    },
+  }
+}
+
+function liveOf<User>(actor: User, target: User, row: Session, signals: Signals): Live<User> {
+  const session = Object.freeze({ ...row })
+  const context: Impersonation<User> = Object.freeze({
+    actor,
+    target,
+    session,
+    get signal() {
+      return signals.of(session)
+    },
+  })
+  const asTarget: Passage<User> = Object.freeze({
+    refusal: null,
+    answer: null,
+    context,
+    user: target,
+    headers: impersonatingHeaders(session),
+  })
+  return Object.freeze({
+    session,
+    asTarget,
+    asActor: Object.freeze({ ...asTarget, user: undefined }),
+  })
+}

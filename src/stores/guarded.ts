@@ -1,0 +1,120 @@
+import { ImpersonationError } from '../errors.ts'
+import { accessLevels, type Session, sessionStatuses } from '../types.ts'
+import type { Store } from './store.ts'
+
+/** The verbs as the core calls them: each answers in time and in shape, or rejects with a 503. */
+export type GuardedStore = Omit<Store, 'watch' | 'check' | 'close'>
+
+/**
+ * Puts a time limit and a check of the answer around every verb. A store that throws, hangs or
+ * answers garbage has told nothing, and nothing must never be read as "not impersonating".
+ */
+export function guardStore(store: Store, timeoutMs: number): GuardedStore {
+  const read = timeoutMs
+  const change = timeoutMs * 5
+  return {
+    name: store.name,
+    claimSession: (claim) =>
+      within(
+        change,
+        () => store.claimSession(claim),
+        (answer) =>
+          answer.outcome === 'started' ? Array.isArray(answer.ended) : isSession(answer.by),
+      ),
+    readStanding: (actorId) =>
+      within(
+        read,
+        () => store.readStanding(actorId),
+        ({ active, lapse }) =>
+          (active === null ||
+            (isSession(active) && active.status === 'active' && active.actorId === actorId)) &&
+          (lapse === null ||
+            (isSession(lapse) && lapse.status !== 'active' && lapse.actorId === actorId)),
+      ),
+    readSession: (id) =>
+      within(
+        read,
+        () => store.readSession(id),
+        (answer) => answer === null || (isSession(answer) && answer.id === id),
+      ),
+    listSessions: (filter, page) =>
+      within(
+        read,
+        () => store.listSessions(filter, page),
+        (answer) => answer.every(isSession),
+      ),
+    endSession: (id, ending, event) =>
+      within(
+        change,
+        () => store.endSession(id, ending, event),
+        (answer) =>
+          answer === null ||
+          (isSession(answer.session) &&
+            answer.session.id === id &&
+            answer.session.status !== 'active'),
+      ),
+    extendSession: (id, change_, event) =>
+      within(
+        change,
+        () => store.extendSession(id, change_, event),
+        (answer) => answer === null || (isSession(answer) && answer.id === id),
+      ),
+    acknowledgeLapses: (actorId) =>
+      within(change, () => store.acknowledgeLapses(actorId), anything),
+    appendEvents: (events) => within(change, () => store.appendEvents(events), anything),
+    listEvents: (filter, page) => within(read, () => store.listEvents(filter, page), Array.isArray),
+  }
+}
+
+async function within<T>(
+  limitMs: number,
+  ask: () => Promise<T>,
+  holds: (answer: T) => boolean,
+): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(unavailable(`no answer within ${limitMs} ms`)), limitMs)
+  })
+  try {
+    const answer = await Promise.race([ask(), late])
+    if (!safely(holds, answer)) throw unavailable('an answer the store contract does not know')
+    return answer
+  } catch (cause) {
+    throw cause instanceof ImpersonationError ? cause : unavailable('the store failed', cause)
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function unavailable(what: string, cause: unknown = new Error(what)): ImpersonationError {
+  return new ImpersonationError('impersonation_unavailable', { cause })
+}
+
+function safely<T>(holds: (answer: T) => boolean, answer: T): boolean {
+  try {
+    return holds(answer)
+  } catch {
+    return false
+  }
+}
+
+const anything = () => true
+
+function isSession(value: unknown): value is Session {
+  const session = value as Session | null | undefined
+  return (
+    typeof session === 'object' &&
+    session !== null &&
+    filled(session.id) &&
+    filled(session.actorId) &&
+    filled(session.targetUserId) &&
+    session.actorId !== session.targetUserId &&
+    accessLevels.includes(session.accessLevel) &&
+    sessionStatuses.includes(session.status) &&
+    Number.isFinite(session.createdAt) &&
+    Number.isFinite(session.expiresAt) &&
+    (session.status === 'active') === (session.endedAt === null)
+  )
+}
+
+const filled = (value: unknown) => typeof value === 'string' && value !== ''

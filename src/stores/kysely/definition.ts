@@ -1,0 +1,154 @@
+import type { Dialect } from './dialect.ts'
+
+/**
+ * The tables, written once. The statements may be repeated: MySQL has no transaction around them, so a
+ * migration that was cut off is finished by running it again.
+ */
+interface Table {
+  readonly name: string
+  readonly columns: Readonly<Record<string, ColumnType>>
+  readonly constraints?: (dialect: Dialect) => readonly string[]
+  readonly indexes: Readonly<Record<string, readonly string[]>>
+}
+
+type ColumnType = keyof ReturnType<typeof columnTypes>
+
+const tables: readonly Table[] = [
+  {
+    name: 'impersonation_sessions',
+    columns: {
+      id: 'primaryId',
+      actor_id: 'id',
+      actor_org_id: 'optionalId',
+      target_user_id: 'id',
+      target_org_id: 'optionalId',
+      target_role: 'optionalText',
+      access_level: 'word',
+      reason: 'optionalText',
+      ticket: 'optionalText',
+      grant_id: 'optionalId',
+      break_glass: 'flag',
+      transport: 'word',
+      client_id: 'optionalText',
+      ip_address: 'optionalText',
+      user_agent: 'optionalText',
+      created_at: 'instant',
+      expires_at: 'instant',
+      ended_at: 'optionalInstant',
+      ended_reason: 'optionalWord',
+      ended_note: 'optionalText',
+      ended_by: 'optionalId',
+      status: 'word',
+      active_actor_key: 'key',
+      active_target_key: 'key',
+      active_grant_key: 'key',
+      lapse_actor_key: 'key',
+    },
+    constraints: (dialect) => [
+      `constraint impersonation_sessions_two_people check (${
+        // As bytes, or MySQL would take `root ` for `root`.
+        dialect === 'mysql'
+          ? 'cast(actor_id as binary) <> cast(target_user_id as binary)'
+          : 'actor_id <> target_user_id'
+      })`,
+      ...['actor', 'target', 'grant'].map((what) => {
+        const column = `active_${what}_key`
+        return `constraint impersonation_sessions_${column} unique (${column})`
+      }),
+    ],
+    indexes: {
+      lapse: ['lapse_actor_key', 'ended_at', 'id'],
+      newest: ['created_at', 'id'],
+      actor: ['actor_id', 'created_at', 'id'],
+      target: ['target_user_id', 'created_at', 'id'],
+      org: ['target_org_id', 'created_at', 'id'],
+      status: ['status', 'created_at', 'id'],
+    },
+  },
+  {
+    name: 'impersonation_events',
+    columns: {
+      id: 'primaryId',
+      at: 'instant',
+      action: 'word',
+      outcome: 'word',
+      code: 'optionalWord',
+      actor_id: 'optionalId',
+      target_user_id: 'optionalId',
+      actor_org_id: 'optionalId',
+      target_org_id: 'optionalId',
+      session_id: 'optionalId',
+      grant_id: 'optionalId',
+      reason: 'optionalText',
+      ip_address: 'optionalText',
+      user_agent: 'optionalText',
+      client_id: 'optionalText',
+      request_id: 'optionalText',
+      details: 'text',
+    },
+    indexes: {
+      newest: ['at', 'id'],
+      session: ['session_id', 'at', 'id'],
+      actor: ['actor_id', 'at', 'id'],
+      target: ['target_user_id', 'at', 'id'],
+    },
+  },
+  // Last, so that its row says that everything before it is there.
+  { name: 'impersonation_schema', columns: { version: 'primaryNumber' }, indexes: {} },
+]
+
+/** Ids and words are compared and ordered by their bytes: by default in SQLite, by a table option in MySQL. */
+function columnTypes(dialect: Dialect) {
+  const bytes = dialect === 'postgres' ? ' collate "C"' : ''
+  return {
+    primaryId: `varchar(255)${bytes} not null primary key`,
+    primaryNumber: 'integer not null primary key',
+    id: `varchar(255)${bytes} not null`,
+    optionalId: `varchar(255)${bytes}`,
+    /** An id and the character that ends a key. */
+    key: `varchar(256)${bytes}`,
+    word: `varchar(64)${bytes} not null`,
+    optionalWord: `varchar(64)${bytes}`,
+    text: 'text not null',
+    optionalText: 'text',
+    instant: 'bigint not null',
+    optionalInstant: 'bigint',
+    flag: 'smallint not null',
+  }
+}
+
+export function createStatements(dialect: Dialect): string[] {
+  return [
+    ...tables.flatMap((table) => createTable(table, dialect)),
+    dialect === 'mysql'
+      ? 'insert ignore into impersonation_schema (version) values (1)'
+      : 'insert into impersonation_schema (version) values (1) on conflict do nothing',
+  ]
+}
+
+export function dropStatements(): string[] {
+  return tables.map(({ name }) => `drop table if exists ${name}`).reverse()
+}
+
+function createTable(table: Table, dialect: Dialect): string[] {
+  const types = columnTypes(dialect)
+  const indexes = Object.entries(table.indexes).map(
+    ([suffix, columns]) => [`${table.name}_${suffix}`, columns.join(', ')] as const,
+  )
+  // MySQL has no `create index if not exists`.
+  const inline = dialect === 'mysql'
+  const members = [
+    ...Object.entries(table.columns).map(([name, type]) => `${name} ${types[type]}`),
+    ...(table.constraints?.(dialect) ?? []),
+    ...(inline ? indexes.map(([name, columns]) => `key ${name} (${columns})`) : []),
+  ]
+  const options = inline ? ' engine = InnoDB default character set utf8mb4 collate utf8mb4_bin' : ''
+  return [
+    `create table if not exists ${table.name} (\n  ${members.join(',\n  ')}\n)${options}`,
+    ...(inline
+      ? []
+      : indexes.map(
+          ([name, columns]) => `create index if not exists ${name} on ${table.name} (${columns})`,
+        )),
+  ]
+}

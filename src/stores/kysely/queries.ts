@@ -1,0 +1,117 @@
+import { type Expression, type Kysely, type SelectQueryBuilder, type SqlBool, sql } from 'kysely'
+import type { EventFilter, Page, SessionFilter } from '../store.ts'
+import type { Dialect } from './dialect.ts'
+import { isStorable } from './rows.ts'
+import type { EventRow, SessionRow, Tables } from './schema.ts'
+
+/**
+ * Whether a column is this very string. MySQL takes `root ` for `root` in every collation that
+ * MariaDB has too, so there the lengths have to agree as well.
+ */
+export function exactly(dialect: Dialect, column: string, value: string): Expression<SqlBool> {
+  const ref = sql.ref(column)
+  return dialect === 'mysql'
+    ? sql`(${ref} = ${value} and char_length(${ref}) = char_length(${value}))`
+    : sql`${ref} = ${value}`
+}
+
+/** The live session and the last lapse of an actor, each by an index that holds nothing else. Takes the actor's key twice. */
+export function standingQuery(db: Kysely<Tables>) {
+  const lapse = db
+    .selectFrom('impersonation_sessions')
+    .selectAll()
+    .where('lapse_actor_key', '=', '')
+    .orderBy('ended_at', 'desc')
+    .orderBy('id', 'desc')
+    .limit(sql.lit(1))
+  return db
+    .selectFrom('impersonation_sessions')
+    .selectAll()
+    .where('active_actor_key', '=', '')
+    .unionAll(db.selectFrom(lapse.as('lapse')).selectAll())
+}
+
+/** Null when nothing can match. */
+export function sessionsQuery(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  filter: SessionFilter,
+  page: Page,
+): SelectQueryBuilder<Tables, 'impersonation_sessions', SessionRow> | null {
+  const wanted = {
+    status: filter.status,
+    actor_id: filter.actorId,
+    target_user_id: filter.targetUserId,
+    target_org_id: filter.orgId,
+    access_level: filter.accessLevel,
+  }
+  const conditions = equalities(dialect, wanted)
+  if (!conditions) return null
+  conditions.push(...within('created_at', filter.from, filter.to), ...olderThan('created_at', page))
+  return db
+    .selectFrom('impersonation_sessions')
+    .selectAll()
+    .where((eb) => eb.and(conditions))
+    .orderBy('created_at', 'desc')
+    .orderBy('id', 'desc')
+    .limit(page.limit)
+}
+
+/** Null when nothing can match. */
+export function eventsQuery(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  filter: EventFilter,
+  page: Page,
+): SelectQueryBuilder<Tables, 'impersonation_events', EventRow> | null {
+  const prefix = filter.action?.endsWith('*') ? filter.action.slice(0, -1) : undefined
+  const wanted = {
+    action: prefix === undefined ? filter.action : undefined,
+    actor_id: filter.actorId,
+    target_user_id: filter.targetUserId,
+    session_id: filter.sessionId,
+  }
+  const conditions = equalities(dialect, wanted)
+  if (!conditions || (prefix !== undefined && !isStorable(prefix))) return null
+  // Not LIKE: SQLite's knows no case, and `_` stands in every other action.
+  if (prefix) conditions.push(sql<SqlBool>`substr(action, 1, ${[...prefix].length}) = ${prefix}`)
+  conditions.push(...within('at', filter.from, filter.to), ...olderThan('at', page))
+  return db
+    .selectFrom('impersonation_events')
+    .selectAll()
+    .where((eb) => eb.and(conditions))
+    .orderBy('at', 'desc')
+    .orderBy('id', 'desc')
+    .limit(page.limit)
+}
+
+type Conditions = Expression<SqlBool>[]
+
+function equalities(
+  dialect: Dialect,
+  wanted: Record<string, string | undefined>,
+): Conditions | null {
+  const given = Object.entries(wanted).filter(
+    (pair): pair is [string, string] => pair[1] !== undefined,
+  )
+  if (!given.every(([, value]) => isStorable(value))) return null
+  return given.map(([column, value]) => exactly(dialect, column, value))
+}
+
+function within(column: string, from: number | undefined, to: number | undefined): Conditions {
+  const ref = sql.ref(column)
+  return [
+    ...(from === undefined ? [] : [sql<SqlBool>`${ref} >= ${from}`]),
+    ...(to === undefined ? [] : [sql<SqlBool>`${ref} < ${to}`]),
+  ]
+}
+
+/** The first comparison alone bounds the index; the second settles ties. */
+function olderThan(column: string, { before }: Page): Conditions {
+  if (!before) return []
+  const ref = sql.ref(column)
+  return [
+    sql<SqlBool>`${ref} <= ${before.at}`,
+    sql<SqlBool>`(${ref} < ${before.at} or id < ${before.id})`,
+  ]
+}

@@ -1,0 +1,61 @@
+/** The tables as kysely sees them. Instants are milliseconds since the epoch, in a bigint. */
+export interface Tables {
+  impersonation_schema: { version: number }
+  impersonation_sessions: SessionRow
+  impersonation_events: EventRow
+}
+
+/** Some drivers give a bigint as a string, so that no digit is lost. */
+export type Instant = number | string | bigint
+
+export interface SessionRow {
+  id: string
+  actor_id: string
+  actor_org_id: string | null
+  target_user_id: string
+  target_org_id: string | null
+  target_role: string | null
+  access_level: string
+  reason: string | null
+  ticket: string | null
+  grant_id: string | null
+  break_glass: number
+  transport: string
+  client_id: string | null
+  ip_address: string | null
+  user_agent: string | null
+  created_at: Instant
+  expires_at: Instant
+  ended_at: Instant | null
+  ended_reason: string | null
+  ended_note: string | null
+  ended_by: string | null
+  status: string
+  /** The three that decide races: unique, set while the session is active, null once it ended. */
+  active_actor_key: string | null
+  active_target_key: string | null
+  active_grant_key: string | null
+  /** Set from an ending that the actor does not know of until they do. */
+  lapse_actor_key: string | null
+}
+
+export interface EventRow {
+  id: string
+  at: Instant
+  action: string
+  outcome: string
+  code: string | null
+  actor_id: string | null
+  target_user_id: string | null
+  actor_org_id: string | null
+  target_org_id: string | null
+  session_id: string | null
+  grant_id: string | null
+  reason: string | null
+  ip_address: string | null
+  user_agent: string | null
+  client_id: string | null
+  request_id: string | null
+  /** JSON. */
+  details: string
+}

@@ -1,0 +1,109 @@
+import type { Store } from '../stores/store.ts'
+
+export const storeVerbs = [
+  'claimSession',
+  'readStanding',
+  'readSession',
+  'listSessions',
+  'endSession',
+  'extendSession',
+  'acknowledgeLapses',
+  'appendEvents',
+  'listEvents',
+] as const
+export type StoreVerb = (typeof storeVerbs)[number]
+
+/** How a call goes wrong. */
+export type Fault =
+  /** Rejects, and nothing was done. */
+  | 'before'
+  /** It was done, and then rejects: a lost connection after the commit. */
+  | 'after'
+  /** Does not settle until `release()`, and is done only then. */
+  | 'hang'
+  /** It is done, and the answer is `undefined`. */
+  | 'garbage'
+  /** It is done, and the answer is this. */
+  | { readonly garbage: unknown }
+
+/** A fault for every call of a verb, or by the number of the call, of which the first is 1. */
+export type FaultPlan = {
+  [Verb in StoreVerb]?: Fault | { readonly [nth: number]: Fault }
+}
+
+export interface FaultyStore extends Store {
+  /** How often each verb was called, faults included. */
+  readonly calls: Readonly<Record<StoreVerb, number>>
+  /** How many calls hang at the moment. */
+  readonly hanging: number
+  /** Puts another plan in place of the present one and counts the calls from 0; `{}` heals the store. */
+  plan(next: FaultPlan): void
+  /** Lets the hanging calls go on: they reach the store now. */
+  release(): void
+}
+
+/**
+ * Puts faults around a store, to prove that what stands on it fails closed.
+ *
+ * @example
+ * const store = faultyStore(memoryStore(), { claimSession: { 2: 'after' } })
+ * // the second claim is committed, and reported as failed
+ */
+export function faultyStore(store: Store, plan: FaultPlan = {}): FaultyStore {
+  let current = plan
+  let hung: (() => void)[] = []
+  const calls = Object.fromEntries(storeVerbs.map((verb) => [verb, 0])) as Record<StoreVerb, number>
+
+  function faultOf(verb: StoreVerb): Fault | undefined {
+    calls[verb] += 1
+    const planned = current[verb]
+    if (planned === undefined || typeof planned === 'string' || 'garbage' in planned)
+      return planned as Fault | undefined
+    return (planned as { readonly [nth: number]: Fault })[calls[verb]]
+  }
+
+  function faulty<Args extends unknown[], Answer>(
+    verb: StoreVerb,
+    real: (...args: Args) => Promise<Answer>,
+  ): (...args: Args) => Promise<Answer> {
+    return async (...args) => {
+      const fault = faultOf(verb)
+      if (fault === 'before') throw new Error(`${verb} failed before anything was done.`)
+      if (fault === 'hang') await new Promise<void>((resolve) => hung.push(resolve))
+      const answer = await real(...args)
+      if (fault === 'after') throw new Error(`${verb} was done and then reported an error.`)
+      if (fault === 'garbage') return undefined as Answer
+      return typeof fault === 'object' ? (fault.garbage as Answer) : answer
+    }
+  }
+
+  return {
+    name: store.name,
+    // Optional verbs stay as they are, and missing where they are missing.
+    ...(store.check && { check: store.check.bind(store) }),
+    ...(store.watch && { watch: store.watch.bind(store) }),
+    ...(store.close && { close: store.close.bind(store) }),
+    claimSession: faulty('claimSession', (...args) => store.claimSession(...args)),
+    readStanding: faulty('readStanding', (...args) => store.readStanding(...args)),
+    readSession: faulty('readSession', (...args) => store.readSession(...args)),
+    listSessions: faulty('listSessions', (...args) => store.listSessions(...args)),
+    endSession: faulty('endSession', (...args) => store.endSession(...args)),
+    extendSession: faulty('extendSession', (...args) => store.extendSession(...args)),
+    acknowledgeLapses: faulty('acknowledgeLapses', (...args) => store.acknowledgeLapses(...args)),
+    appendEvents: faulty('appendEvents', (...args) => store.appendEvents(...args)),
+    listEvents: faulty('listEvents', (...args) => store.listEvents(...args)),
+    calls,
+    get hanging() {
+      return hung.length
+    },
+    plan(next) {
+      current = next
+      for (const verb of storeVerbs) calls[verb] = 0
+    },
+    release() {
+      const waiting = hung
+      hung = []
+      for (const goOn of waiting) goOn()
+    },
+  }
+}

@@ -1,0 +1,140 @@
+import { readFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { install, root, tool, write } from './npm.ts'
+import { packed } from './packed.ts'
+
+const compilers = {
+  'TypeScript 6': 'typescript/bin/tsc',
+  'TypeScript 7': 'typescript7/bin/tsc',
+}
+
+const resolutions = {
+  nodenext: { module: 'nodenext' },
+  bundler: { module: 'esnext', moduleResolution: 'bundler', exactOptionalPropertyTypes: true },
+}
+
+const policy = `
+import { createImpersonation, ImpersonationError, memoryStore } from 'onbehalf'
+
+export interface User {
+  readonly id: string
+  readonly email: string
+  readonly isSuperuser: boolean
+}
+declare const users: Map<string, User>
+
+export const impersonation = createImpersonation({
+  store: memoryStore(),
+  findUser: (id) => users.get(id) ?? null,
+  can: (user, action) => action !== 'issue_token' && user.isSuperuser,
+})
+
+// Inferred from findUser, and not any.
+export const email: string | undefined = impersonation.current()?.target.email
+// @ts-expect-error a user has no such member
+impersonation.current()?.target.shoeSize
+// @ts-expect-error there is no such guardrail
+impersonation.guard('shoes')
+impersonation.guard('payment')
+export const refusal: ImpersonationError = new ImpersonationError('not_allowed')
+`
+
+const express = `
+import express from 'express'
+import { impersonate } from 'onbehalf/express'
+import { impersonation } from './policy.js'
+
+const app = express()
+app.use(impersonate(impersonation))
+app.get('/', (req, res) => {
+  res.json({ actor: impersonation.current()?.actor.id, path: req.path })
+})
+`
+
+/** What a host has installed beside onbehalf, and what it writes. */
+const hosts: Record<string, { packages: string[]; files: Record<string, string> }> = {
+  'no framework at all': {
+    packages: [],
+    files: {
+      'other.ts': `
+import { kyselyStore, migrate, migrations } from 'onbehalf/kysely'
+import { sqliteStore } from 'onbehalf/sqlite'
+import { jwtActor } from 'onbehalf/jwt'
+import { adapterTests, storeTests } from 'onbehalf/testing'
+export { adapterTests, jwtActor, kyselyStore, migrate, migrations, sqliteStore, storeTests }
+`,
+    },
+  },
+  'Express 5': { packages: ['express@5', '@types/express@5'], files: { 'app.ts': express } },
+  'Express 4': { packages: ['express@4', '@types/express@4'], files: { 'app.ts': express } },
+  Fastify: {
+    packages: ['fastify@5'],
+    files: {
+      'app.ts': `
+import Fastify from 'fastify'
+import { impersonate } from 'onbehalf/fastify'
+import { impersonation } from './policy.js'
+
+const app = Fastify()
+await app.register(impersonate, { impersonation })
+app.get('/', async (request) => ({ actor: impersonation.current()?.actor.id, url: request.url }))
+`,
+    },
+  },
+  Hono: {
+    packages: ['hono@4'],
+    files: {
+      'app.ts': `
+import { Hono } from 'hono'
+import { impersonate } from 'onbehalf/hono'
+import { impersonation, type User } from './policy.js'
+
+const app = new Hono<{ Variables: { user: User } }>()
+app.use(impersonate(impersonation))
+app.get('/', (c) => c.json({ actor: impersonation.current()?.actor.id, email: c.var.user.email }))
+`,
+    },
+  },
+}
+
+const nodeTypes = JSON.parse(
+  readFileSync(join(root, 'node_modules/@types/node/package.json'), 'utf8'),
+).version
+
+describe.each(Object.entries(hosts))('a host with %s', (_host, { packages, files }) => {
+  let folder = ''
+
+  beforeAll(async () => {
+    folder = await install([packed().tarball, `@types/node@${nodeTypes}`, ...packages])
+    await write(folder, { 'policy.ts': policy, ...files })
+  })
+  afterAll(async () => {
+    await rm(folder, { recursive: true, force: true })
+  })
+
+  describe.each(Object.entries(compilers))('%s', (_compiler, tsc) => {
+    it.each(Object.entries(resolutions))(
+      '%s: checks, libraries included',
+      async (name, options) => {
+        const config = `tsconfig.${name}.json`
+        await write(folder, {
+          [config]: JSON.stringify({
+            compilerOptions: {
+              target: 'es2023',
+              lib: ['es2023'],
+              types: ['node'],
+              strict: true,
+              skipLibCheck: false,
+              noEmit: true,
+              ...options,
+            },
+            include: ['*.ts'],
+          }),
+        })
+        expect(await tool(tsc, ['-p', config], folder)).toBe('')
+      },
+    )
+  })
+})

@@ -1,0 +1,98 @@
+import { posix } from 'node:path'
+import ts from 'typescript'
+import { describe, expect, it } from 'vitest'
+import { filesIn, read } from './files.ts'
+
+const sources = [...filesIn('src'), ...filesIn('adapters')].filter((file) => file.endsWith('.ts'))
+
+/** What a file imports, types and dynamic imports included: paths of the repository, or package names. */
+const imports = new Map(
+  sources.map((file) => [
+    file,
+    ts
+      .preProcessFile(read(file))
+      .importedFiles.map(({ fileName }) =>
+        fileName.startsWith('.') ? posix.join(posix.dirname(file), fileName) : fileName,
+      ),
+  ]),
+)
+
+/** Every import from one place to another, as lines to read. */
+function edges(from: RegExp, to: RegExp): string[] {
+  return [...imports].flatMap(([file, targets]) =>
+    from.test(file)
+      ? targets.filter((target) => to.test(target)).map((target) => `${file} imports ${target}`)
+      : [],
+  )
+}
+
+describe('imports point one way', () => {
+  it('reads the imports at all', () => {
+    expect(edges(/^adapters\//, /^src\//)).not.toEqual([])
+    expect(edges(/^src\//, /^node:async_hooks$/)).not.toEqual([])
+  })
+
+  it.each([
+    ['src knows no adapter', /^src\//, /^adapters\//],
+    ['an adapter knows no other', /^adapters\//, /^adapters\//],
+    ['adapters reach no store', /^adapters\//, /^src\/stores\//],
+    ['lifecycle and pipeline know no HTTP routes', /^src\/(lifecycle|pipeline)\//, /^src\/http\//],
+    [
+      'stores and audit know nothing above them',
+      /^src\/(stores|audit)\//,
+      /^src\/(http|lifecycle|pipeline|testing|jwt)\/|^src\/(index|impersonation)\.ts$/,
+    ],
+    ['stores know no audit but its events', /^src\/stores\//, /^src\/audit\/(?!events\.ts)/],
+    [
+      'the nouns and the codes know nobody else',
+      /^src\/(types|errors)\.ts$/,
+      /^src\/(?!types|errors)/,
+    ],
+    [
+      'jwt stands beside the engine',
+      /^src\/jwt\//,
+      /^src\/(http|lifecycle|pipeline|stores|audit)\//,
+    ],
+    ['nobody imports the table of contents', /./, /^src\/index\.ts$/],
+    ['nobody imports the test suites', /^(?!src\/testing\/)/, /^src\/testing\//],
+  ])('%s', (_rule, from, to) => {
+    expect(edges(from, to)).toEqual([])
+  })
+
+  it('only adapters name a framework, and each its own', () => {
+    const frameworks = /^(@?(express|fastify|hono)(-plugin)?)(\/|$)/
+    expect(edges(/^src\//, frameworks)).toEqual([])
+    for (const name of ['express', 'fastify', 'hono']) {
+      const others = new RegExp(`^@?(?!${name})(express|fastify|hono)(-plugin)?(\\/|$)`)
+      expect(edges(new RegExp(`^adapters/${name}\\.ts$`), others)).toEqual([])
+    }
+  })
+
+  it('goes round in no circle', () => {
+    expect(circles()).toEqual([])
+  })
+})
+
+it('imports files by their full names, and only such that are there', () => {
+  const missing = [...imports].flatMap(([file, targets]) =>
+    targets
+      .filter((target) => /^(src|adapters|\.)/.test(target) && !imports.has(target))
+      .map((target) => `${file} imports ${target}`),
+  )
+  expect(missing).toEqual([])
+})
+
+/** Each circle of imports, once. */
+function circles(): string[] {
+  const found: string[] = []
+  const done = new Set<string>()
+  const walk = (file: string, path: readonly string[]) => {
+    const at = path.indexOf(file)
+    if (at >= 0) found.push([...path.slice(at), file].join(' > '))
+    if (at >= 0 || done.has(file)) return
+    for (const target of imports.get(file) ?? []) walk(target, [...path, file])
+    done.add(file)
+  }
+  for (const file of imports.keys()) walk(file, [])
+  return found
+}

@@ -1,0 +1,48 @@
+import { afterAll, beforeAll, describe, it } from 'vitest'
+import { kyselyStore, migrate } from '../../src/stores/kysely/index.ts'
+import { memoryStore } from '../../src/stores/memory.ts'
+import { sqliteStore } from '../../src/stores/sqlite.ts'
+import { storeTests } from '../../src/testing/store-tests.ts'
+import { type Address, kyselyOn } from '../support/connect.ts'
+import { describeOn, dropDatabase, makeDatabase } from '../support/databases.ts'
+
+describe('memoryStore', () => {
+  storeTests({ describe, it }, memoryStore)
+})
+
+describe("sqliteStore in ':memory:'", () => {
+  storeTests({ describe, it }, () => sqliteStore({ file: ':memory:' }))
+})
+
+describe('sqliteStore in a file', () => {
+  const files: Address[] = []
+  afterAll(async () => {
+    await Promise.all(files.map(dropDatabase))
+  })
+  storeTests({ describe, it }, async () => {
+    const address = await makeDatabase('sqlite')
+    files.push(address)
+    return sqliteStore({ file: 'file' in address ? address.file : '' })
+  })
+})
+
+for (const server of ['postgres', 'mysql'] as const) {
+  describeOn(server, 'kyselyStore', () => {
+    let address: Address
+    let db: ReturnType<typeof kyselyOn>
+    beforeAll(async () => {
+      address = await makeDatabase(server)
+      db = kyselyOn(server, 'database' in address ? address.database : '')
+      await migrate(db)
+    })
+    afterAll(async () => {
+      await db.destroy()
+      await dropDatabase(address)
+    })
+    storeTests({ describe, it }, async () => {
+      await db.deleteFrom('impersonation_sessions').execute()
+      await db.deleteFrom('impersonation_events').execute()
+      return kyselyStore(db)
+    })
+  })
+}

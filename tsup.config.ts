@@ -1,0 +1,27 @@
+import { defineConfig } from 'tsup'
+
+/** Every public entry point: its name under `onbehalf/` (index is `onbehalf` itself) and its source. */
+export const entry = {
+  index: 'src/index.ts',
+  express: 'adapters/express.ts',
+  fastify: 'adapters/fastify.ts',
+  hono: 'adapters/hono.ts',
+  kysely: 'src/stores/kysely/index.ts',
+  sqlite: 'src/stores/sqlite.ts',
+  jwt: 'src/jwt/index.ts',
+  testing: 'src/testing/index.ts',
+}
+
+export default defineConfig({
+  entry,
+  format: 'esm',
+  target: 'node22',
+  // One copy of whatever two entries share: one AsyncLocalStorage, one error class, and what is
+  // imported dynamically stays in a chunk of its own.
+  splitting: true,
+  // `node:sqlite` exists under no other name.
+  removeNodeProtocol: false,
+  dts: true,
+  sourcemap: true,
+  clean: true,
+})
