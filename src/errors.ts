@@ -6,10 +6,22 @@ export const errorTable = {
   invalid_request: [400, 'The request is not as this route wants it.'],
   unauthenticated: [401, 'Log in first.'],
   insufficient_user_authentication: [401, 'Log in again: this needs a recent login.'],
-  impersonation_expired: [401, 'The impersonation has expired; nothing was done as yourself.'],
-  impersonation_revoked: [401, 'The impersonation was revoked; nothing was done as yourself.'],
-  impersonation_ended: [401, 'The impersonation has ended; nothing was done as yourself.'],
-  grant_revoked: [401, 'The user has withdrawn their consent; nothing was done as yourself.'],
+  impersonation_expired: [
+    401,
+    'The impersonation has expired; nothing was done. Stop or start anew to go on as yourself.',
+  ],
+  impersonation_revoked: [
+    401,
+    'The impersonation was revoked; nothing was done. Stop or start anew to go on as yourself.',
+  ],
+  impersonation_ended: [
+    401,
+    'The impersonation has ended; nothing was done. Stop or start anew to go on as yourself.',
+  ],
+  grant_revoked: [
+    401,
+    'The user has withdrawn their consent; nothing was done. Stop or start anew to go on as yourself.',
+  ],
   token_invalid: [401, 'The token is not valid.'],
   not_allowed: [403, 'You are not allowed to do this.'],
   self_impersonation: [403, 'Nobody can impersonate themselves.'],
@@ -96,11 +108,13 @@ export class ImpersonationError extends Error {
 
   /** The refusal as RFC 9457 writes it. */
   toJSON(): Record<string, unknown> {
+    const title = errorTable[this.code][1]
     return {
       type: 'about:blank',
-      title: this.message,
+      title,
       status: this.status,
       code: this.code,
+      ...(this.message !== title && { detail: this.message }),
       ...this.details,
       ...(this.errors && { errors: this.errors }),
     }
