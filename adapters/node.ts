@@ -97,18 +97,30 @@ function streamOf(request: IncomingMessage): ReadableStream<Uint8Array> {
   })
 }
 
+const plans = Symbol('onbehalf.headers')
+const inner = Symbol('onbehalf.writeHead')
+
+interface Sealed extends ServerResponse {
+  [plans]?: HeaderPlan
+  [inner]?: ServerResponse['writeHead']
+}
+
 /** Sees to it that a response carries our headers: set at the last moment, so that no handler can lose them. */
-export function seal(response: ServerResponse, plan: HeaderPlan): void {
-  const { writeHead } = response
-  response.writeHead = function sealed(status: number, ...rest: unknown[]) {
-    if (response.headersSent) return Reflect.apply(writeHead, response, [status, ...rest])
-    const message = typeof rest[0] === 'string' ? rest[0] : undefined
-    takeHeaders(response, message === undefined && rest.length < 2 ? rest[0] : (rest[1] ?? rest[0]))
-    applyPlan(response, plan)
-    return message === undefined
-      ? Reflect.apply(writeHead, response, [status])
-      : Reflect.apply(writeHead, response, [status, message])
-  } as typeof writeHead
+export function seal(response: Sealed, plan: HeaderPlan): void {
+  response[plans] = plan
+  response[inner] = response.writeHead
+  // One function for all responses: a closure for each costs many times what it does.
+  response.writeHead = writeHead as ServerResponse['writeHead']
+}
+
+function writeHead(this: Sealed, status: number, ...rest: unknown[]): ServerResponse {
+  const write = this[inner] as (...args: unknown[]) => ServerResponse
+  const plan = this[plans]
+  if (plan === undefined || this.headersSent) return write.call(this, status, ...rest)
+  const [message, headers] = typeof rest[0] === 'string' ? rest : [undefined, rest[1] ?? rest[0]]
+  takeHeaders(this, headers)
+  applyPlan(this, plan)
+  return message === undefined ? write.call(this, status) : write.call(this, status, message)
 }
 
 /** Takes over the headers handed to `writeHead`: a record, a flat array, or pairs. */

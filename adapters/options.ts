@@ -27,21 +27,44 @@ export function checkAdapterOptions<Req, User>(
   }
 }
 
+interface Hold {
+  readonly adapter: Pick<Adapter<never, unknown>, 'isTarget'>
+  readonly context: Impersonation<unknown>
+  user: unknown
+}
+
+const held = Symbol('onbehalf.user')
+const accessors = new Map<string, PropertyDescriptor>()
+
 /** The slot stays the target: what runs later may enrich the record, not bring the admin back. */
 export function hold<User>(
-  adapter: Adapter<never, User>,
+  adapter: Pick<Adapter<never, User>, 'isTarget'>,
   request: object,
   slot: string,
   context: Impersonation<User>,
 ): void {
-  let user: unknown = context.target
-  Object.defineProperty(request, slot, {
-    configurable: true,
-    enumerable: true,
-    get: () => user,
-    set(other: unknown) {
-      if (other != null && !adapter.isTarget(context, other)) throw overwritten(slot)
-      user = other
-    },
-  })
+  const kept = request as { [held]?: Hold }
+  kept[held] = { adapter, context, user: context.target }
+  Object.defineProperty(request, slot, accessorOf(slot))
+}
+
+/** The same two functions for all requests: closures of their own would cost each of them dearly. */
+function accessorOf(slot: string): PropertyDescriptor {
+  let accessor = accessors.get(slot)
+  if (!accessor) {
+    accessor = {
+      configurable: true,
+      enumerable: true,
+      get(this: { [held]: Hold }) {
+        return this[held].user
+      },
+      set(this: { [held]: Hold }, other: unknown) {
+        const { adapter, context } = this[held]
+        if (other != null && !adapter.isTarget(context, other)) throw overwritten(slot)
+        this[held].user = other
+      },
+    }
+    accessors.set(slot, accessor)
+  }
+  return accessor
 }
