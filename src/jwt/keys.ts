@@ -37,7 +37,8 @@ export function fixedKeySet(jwks: JSONWebKeySet): KeySource {
   return {
     state: () => state,
     async find(header) {
-      keySet ??= (await import('jose/jwks/local')).createLocalJWKSet(jwks)
+      const { createLocalJWKSet } = await part(import('jose/jwks/local'))
+      keySet ??= createLocalJWKSet(jwks)
       return { key: await keySet(header), state }
     },
   }
@@ -49,34 +50,34 @@ export function fixedKeySet(jwks: JSONWebKeySet): KeySource {
  */
 export function remoteKeySet(url: URL, maxAgeMs: number, now: () => number): KeySource {
   type Remote = ReturnType<typeof import('jose/jwks/remote')['createRemoteJWKSet']>
-  let loading: Promise<Remote> | undefined
+  let remote: Remote | undefined
   let state: KeyState | undefined
   let askedAt = Number.NEGATIVE_INFINITY
   let failure: { readonly at: number; readonly cause: unknown } | undefined
   let asking: Promise<void> | undefined
 
   async function load(): Promise<Remote> {
-    const { createRemoteJWKSet } = await import('jose/jwks/remote')
+    const { createRemoteJWKSet } = await part(import('jose/jwks/remote'))
     const never = Number.POSITIVE_INFINITY
-    return createRemoteJWKSet(url, { cacheMaxAge: never, cooldownDuration: never })
+    remote ??= createRemoteJWKSet(url, { cacheMaxAge: never, cooldownDuration: never })
+    return remote
   }
 
-  async function ask(remote: Remote): Promise<void> {
+  async function ask(keySet: Remote): Promise<void> {
     if (failure && isWithin(retryAfterMs, failure.at, now())) throw unavailable(failure.cause)
     const at = now()
     try {
-      await remote.reload()
+      await keySet.reload()
     } catch (cause) {
       failure = { at: now(), cause }
       throw unavailable(cause)
     }
-    failure = undefined
     askedAt = at
     state = Object.freeze({ until: at + maxAgeMs })
   }
 
-  function askOnce(remote: Remote): Promise<void> {
-    asking ??= ask(remote).finally(() => {
+  function askOnce(keySet: Remote): Promise<void> {
+    asking ??= ask(keySet).finally(() => {
       asking = undefined
     })
     return asking
@@ -85,22 +86,30 @@ export function remoteKeySet(url: URL, maxAgeMs: number, now: () => number): Key
   return {
     state: () => state,
     async find(header) {
-      loading ??= load()
-      const remote = await loading
-      if (!isWithin(maxAgeMs, askedAt, now())) await askOnce(remote)
+      const keySet = remote ?? (await load())
+      if (!isWithin(maxAgeMs, askedAt, now())) await askOnce(keySet)
       const before = state as KeyState
       try {
-        return { key: await remote(header), state: before }
+        return { key: await keySet(header), state: before }
       } catch (error) {
         if ((error as { code?: unknown }).code !== 'ERR_JWKS_NO_MATCHING_KEY') throw error
         if (state === before) {
           if (isWithin(cooldownMs, askedAt, now())) throw error
-          await askOnce(remote)
+          await askOnce(keySet)
         }
         const after = state as KeyState
-        return { key: await remote(header), state: after }
+        return { key: await keySet(header), state: after }
       }
     },
+  }
+}
+
+/** A part of jose that can't be loaded says nothing of the token either. */
+async function part<T>(loading: Promise<T>): Promise<T> {
+  try {
+    return await loading
+  } catch (cause) {
+    throw unavailable(cause)
   }
 }
 
@@ -112,7 +121,7 @@ function isWithin(ms: number, since: number, now: number): boolean {
 function unavailable(cause: unknown): ImpersonationError {
   return new ImpersonationError('impersonation_unavailable', {
     message:
-      'The login cannot be checked at the moment: the key set does not answer. Try again soon.',
+      'The login cannot be checked at the moment: the keys for it cannot be had. Try again soon.',
     cause,
   })
 }

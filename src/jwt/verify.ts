@@ -53,11 +53,7 @@ export function tokenVerifier(settings: Settings): VerifyToken {
   return function verifyToken(token) {
     const digest = hash('sha256', token, 'base64')
     const known = cache?.get(digest)
-    if (known && isTrusted(known)) {
-      const payload = current(known)
-      if (!payload) cache?.delete(digest)
-      return payload
-    }
+    if (known && isTrusted(known)) return current(known)
     if (!compact.test(token)) return null
     let verifying = running.get(digest)
     if (!verifying) {

@@ -106,10 +106,7 @@ export function createStart<User extends object>(parts: Parts<User>) {
     }
     if (targetOrgId === undefined) return found
     const member = await people.target(targetUserId, targetOrgId)
-    if (
-      member.unfit === 'target_gone' ||
-      (member.unfit === undefined && member.profile.orgId !== targetOrgId)
-    ) {
+    if (member.unfit === 'target_gone') {
       throw new ImpersonationError('not_allowed', {
         message: 'The user is not a member of this organisation.',
       })
@@ -257,7 +254,7 @@ function plainId(id: string): string {
 /** A login that is itself an impersonation says so by RFC 8693's `act`, or by better-auth's field. */
 function isImpersonated(user: object): boolean {
   const { act, impersonatedBy, impersonated_by } = user as Record<string, unknown>
-  return Boolean(act ?? impersonatedBy ?? impersonated_by)
+  return Boolean(act || impersonatedBy || impersonated_by)
 }
 
 function checkFresh<User extends object>(

@@ -53,6 +53,7 @@ describe('a key set by URL', () => {
     const users = await Promise.all(tokens.map((token) => identify(token)))
     expect(users.map((user) => user?.id)).toEqual(tokens.map((_, i) => `user-${i}`))
     expect(asked).toEqual(['/jwks'])
+    for (const token of tokens) expect(identify(token)).not.toBeInstanceOf(Promise)
   })
 
   it('holds keys of several kinds', async () => {
@@ -121,6 +122,36 @@ describe('a key set by URL', () => {
       expect(await identify(await one.token())).toBeNull()
       expect(await identify(await two.token())).not.toBeNull()
     }
+  })
+
+  it('counts the age of the keys from when they were asked for, whoever joined later', async () => {
+    const time = clock()
+    const one = await newKey('one')
+    published = [one.jwk]
+    const { promise, resolve } = Promise.withResolvers<Answer>()
+    const arrived = Promise.withResolvers<void>()
+    const works = answer
+    answer = () => {
+      arrived.resolve()
+      return promise
+    }
+    const identify = actorOf({ jwks: url, now: time.now })
+    const first = identify(await one.token('first'))
+    await arrived.promise
+    time.at = noon + 4_000
+    const token = await one.token('second')
+    const second = identify(token)
+    // Lets the second get as far as waiting for the first one's request.
+    await new Promise(setImmediate)
+    resolve(await works())
+    answer = works
+    expect([await first, await second]).toMatchObject([{ id: 'first' }, { id: 'second' }])
+    time.at = noon + 299_999
+    expect(identify(token)).not.toBeInstanceOf(Promise)
+    time.at = noon + 300_000
+    expect(identify(token)).toBeInstanceOf(Promise)
+    await identify(token)
+    expect(asked).toHaveLength(2)
   })
 
   it('forgets it at once when the keys were fetched for another reason', async () => {
