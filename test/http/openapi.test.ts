@@ -1,0 +1,61 @@
+import { Validator } from '@seriousme/openapi-schema-validator'
+import { Hono } from 'hono'
+import { expect, it } from 'vitest'
+import { impersonate } from '../../adapters/hono.ts'
+import { errorTable } from '../../src/errors.ts'
+import { routes } from '../../src/http/routes.ts'
+import { createImpersonation, memoryStore } from '../../src/index.ts'
+
+const impersonation = createImpersonation({
+  store: memoryStore(),
+  findUser: (id) => ({ id }),
+  can: () => false,
+})
+const app = new Hono()
+app.use('/api/*', impersonate(impersonation))
+
+const document = async () => {
+  const response = await app.request('/api/impersonation/openapi.json')
+  // biome-ignore lint/suspicious/noExplicitAny: a document is whatever it is
+  return (await response.json()) as any
+}
+
+it('is valid OpenAPI 3.1, for a validator that is not ours', async () => {
+  const validator = new Validator()
+  const result = await validator.validate(await document())
+  expect(result.errors).toBeUndefined()
+  expect(result.valid).toBe(true)
+  expect(validator.version).toBe('3.1')
+})
+
+it('describes every route, where it is mounted', async () => {
+  const { paths } = await document()
+  const described = Object.entries(paths).flatMap(([path, operations]) =>
+    Object.keys(operations as object).map((method) => `${method.toUpperCase()} ${path}`),
+  )
+  const expected = routes.map(
+    ({ method, path }) =>
+      `${method} /api/impersonation${path === '/' ? '' : path.replace(':id', '{id}')}`,
+  )
+  expect(described.toSorted()).toEqual(expected.toSorted())
+})
+
+it('names every operation differently', async () => {
+  const { paths } = await document()
+  const ids = Object.values(paths).flatMap((operations) =>
+    Object.values(operations as Record<string, { operationId: string }>).map(
+      ({ operationId }) => operationId,
+    ),
+  )
+  expect(new Set(ids).size).toBe(ids.length)
+})
+
+it('tells each refusal under its status, and the body it wants', async () => {
+  const { post } = (await document()).paths['/api/impersonation/start']
+  expect(post.responses[403].description).toContain('`target_protected`')
+  expect(post.responses[429].description).toContain(errorTable.rate_limited[1])
+  expect(post.responses[201].content['application/json'].schema.required).toContain('session_id')
+  const { schema } = post.requestBody.content['application/json']
+  expect(schema.required).toEqual(['target_user_id'])
+  expect(schema.additionalProperties).toBe(false)
+})

@@ -1,0 +1,216 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { servers } from '../support/connect.ts'
+import { dropDatabase, makeDatabase } from '../support/databases.ts'
+import { install, root, run, tool, write } from './npm.ts'
+import { packed } from './packed.ts'
+
+const readme = readFileSync(join(root, 'README.md'), 'utf8')
+
+/** The blocks of README.md that say which file they are. */
+const snippets = Object.fromEntries(
+  [...readme.matchAll(/[<]!-- file: (\S+) -->\n```\w+\n([\s\S]*?)```/g)].map(([, name, code]) => [
+    name,
+    code,
+  ]),
+) as Record<string, string>
+
+/** What the snippets take for given: an app's own users and login. */
+const host = {
+  'users.ts': `
+export interface User { id: string; name: string; isSuperuser: boolean }
+export const users: User[] = [
+  { id: 'root', name: 'Root', isSuperuser: true },
+  { id: 'alice', name: 'Alice', isSuperuser: false },
+]
+export const byToken = (header: string | undefined) =>
+  users.find((user) => header === \`Bearer \${user.id}\`)
+`,
+  'login-express.ts': `
+import type { RequestHandler } from 'express'
+import { byToken } from './users.ts'
+export const authenticate: RequestHandler = (req, _res, next) => {
+  Object.assign(req, { user: byToken(req.headers.authorization) })
+  next()
+}
+`,
+  'login-fastify.ts': `
+import type { FastifyPluginCallback } from 'fastify'
+import { byToken } from './users.ts'
+export const login: FastifyPluginCallback = (fastify, _, done) => {
+  fastify.addHook('onRequest', async (request) => {
+    Object.assign(request, { user: byToken(request.headers.authorization) })
+  })
+  done()
+}
+Object.assign(login, { [Symbol.for('skip-override')]: true })
+`,
+  'login-hono.ts': `
+import type { MiddlewareHandler } from 'hono'
+import { byToken } from './users.ts'
+export const authenticate: MiddlewareHandler = async (c, next) => {
+  c.set('user', byToken(c.req.header('authorization')))
+  await next()
+}
+`,
+  'drive.ts': `
+import { createServer } from 'node:http'
+import { app as express } from './express.ts'
+import { app as fastify } from './fastify.ts'
+import { app as hono } from './hono.ts'
+import { invoice, nightlyJob, whoIsThere } from './handlers.ts'
+import { impersonation } from './impersonation.ts'
+import './slots.ts'
+import './jwt.ts'
+import './guardrails.ts'
+
+express.get('/who', (_, res) => void res.send(whoIsThere()))
+express.post('/invoice', (_, res) => void res.json(invoice(1)))
+fastify.get('/who', async () => whoIsThere())
+hono.get('/who', (c) => c.text(whoIsThere()))
+nightlyJob(() => whoIsThere())
+
+const server = createServer(express).listen(0)
+const { port } = server.address() as { port: number }
+const call = { headers: { Authorization: 'Bearer root', 'Content-Type': 'application/json' } }
+const body = JSON.stringify({ target_user_id: 'alice', reason: 'the README' })
+const url = 'http://127.0.0.1:' + port
+const seen: unknown[] = []
+for (const ask of [
+  (path: string, init: RequestInit = {}) => fetch(url + path, { ...call, ...init }),
+  async (path: string, init: RequestInit = {}) => {
+    const payload = init.body as string | undefined
+    const reply = await fastify.inject({ url: path, headers: call.headers, method: (init.method ?? 'GET') as 'GET', ...(payload && { payload }) })
+    return new Response(reply.body, { status: reply.statusCode })
+  },
+  async (path: string, init: RequestInit = {}) => hono.request(path, { ...call, ...init }),
+]) {
+  const start = await ask('/impersonation/start', { method: 'POST', body })
+  const who = await (await ask('/who')).text()
+  const stop = await ask('/impersonation/stop', { method: 'POST' })
+  seen.push([start.status, who, stop.status, await (await ask('/who')).text()])
+}
+console.log(JSON.stringify(seen))
+server.close()
+await fastify.close()
+await impersonation.close()
+`,
+}
+
+let project: string
+
+beforeAll(async () => {
+  project = await install([
+    packed().tarball,
+    'express@5',
+    '@types/express@5',
+    'fastify@5',
+    'hono@4',
+    'kysely@0.29',
+    'pg@8',
+    '@types/pg@8',
+    '@types/node@24',
+  ])
+  await write(project, { ...host, ...snippets })
+})
+
+afterAll(() => rm(project, { recursive: true, force: true }))
+
+it('every code block of the README says which file it is, or is a command', () => {
+  const blocks = readme.match(/^```(?:ts|js)$/gm) ?? []
+  expect(Object.keys(snippets)).toHaveLength(blocks.length)
+})
+
+it('the snippets compile in a strict project', async () => {
+  await write(project, {
+    'tsconfig.json': JSON.stringify({
+      compilerOptions: {
+        target: 'es2023',
+        module: 'nodenext',
+        strict: true,
+        exactOptionalPropertyTypes: true,
+        verbatimModuleSyntax: true,
+        allowImportingTsExtensions: true,
+        skipLibCheck: true,
+        noEmit: true,
+        types: ['node'],
+      },
+      include: ['*.ts'],
+    }),
+  })
+  expect(await tool('typescript/bin/tsc', ['-p', '.'], project)).toBe('')
+})
+
+it('the snippets run: one story on each framework', async () => {
+  const output = await run(process.execPath, ['--no-warnings', 'drive.ts'], { cwd: project })
+  const story = [201, 'Root as Alice, view', 200, 'themselves']
+  expect(JSON.parse(output)).toEqual([story, story, story])
+})
+
+it('the suite for stores of one’s own runs', async () => {
+  const output = await run(process.execPath, ['--no-warnings', '--test', 'my-store.test.ts'], {
+    cwd: project,
+  })
+  expect(output).toMatch(/^# fail 0$|ℹ fail 0/m)
+})
+
+it('the Postgres snippet makes its tables and is ready', async () => {
+  const address = await makeDatabase('postgres')
+  const {
+    host: server,
+    port,
+    user,
+  } = servers.postgres as { host: string; port: number; user: string }
+  try {
+    await write(project, {
+      'try-postgres.ts': `import { impersonation } from './postgres.ts'\nawait impersonation.close()\nconsole.log('ready')\nprocess.exit()\n`,
+    })
+    const database = (address as { database: string }).database
+    const output = await run(process.execPath, ['--no-warnings', 'try-postgres.ts'], {
+      cwd: project,
+      env: { DATABASE_URL: `postgres://${user}@${server}:${port}/${database}` },
+    })
+    expect(output).toBe('ready\n')
+  } finally {
+    await dropDatabase(address)
+  }
+})
+
+it('the thirty-second start answers its curl lines as printed', async () => {
+  const port = await freePort()
+  const commands = (/[<]!-- run -->\n```sh\n([\s\S]*?)```/.exec(readme)?.[1] ?? '')
+    .trim()
+    .split(/\n\n/)
+  await write(project, {
+    'server.mjs': (snippets['server.mjs'] ?? '').replaceAll('3000', String(port)),
+  })
+  const server = spawn(process.execPath, ['--no-warnings', 'server.mjs'], { cwd: project })
+  try {
+    await once(server.stdout, 'data')
+    expect(commands.length).toBeGreaterThan(4)
+    for (const command of commands) {
+      const expected = [...command.matchAll(/^# (.*)$/gm)].map(([, text]) => text).join('\n')
+      const output = await run('bash', ['-c', command.replaceAll('3000', String(port))])
+      const pattern = expected.split('…').map(escaped).join('[^"]+')
+      expect(output.trim(), command).toMatch(new RegExp(`^${pattern}$`))
+    }
+  } finally {
+    server.kill()
+  }
+})
+
+const escaped = (text: string) => text.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&')
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0)
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  server.close()
+  await once(server, 'close')
+  return port
+}
