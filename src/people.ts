@@ -1,5 +1,5 @@
 import { ImpersonationError } from './errors.ts'
-import type { Settings } from './options.ts'
+import type { Settings } from './settings.ts'
 import type { Action, EndedReason, UserProfile } from './types.ts'
 import { warnOnce } from './warnings.ts'
 
@@ -87,6 +87,8 @@ export function createPeople<User extends object>(settings: Settings<User>): Peo
       warnOnce('ONBEHALF_OTHER_USER', 'findUser gave a user with another id than it was asked for')
       return { unfit: 'target_gone' }
     }
+    // Whoever is told to belong elsewhere is no member, also where the lookup does not heed the organisation.
+    if (orgId !== null && told.orgId !== orgId) return { unfit: 'target_gone' }
     if (!told.active) return { unfit: 'target_inactive' }
     if (await privileged(user)) return { unfit: 'target_privileged' }
     return { user, profile: told }

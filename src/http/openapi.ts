@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { type ErrorCode, errorTable } from '../errors.ts'
-import type { Route } from './routes.ts'
+import type { Route } from './route.ts'
 import { problem, shapes } from './schemas.ts'
 
 /** What any route may answer, beside its own codes. */

@@ -1,15 +1,16 @@
 import type { RequestMeta } from '../audit/events.ts'
 import { ImpersonationError, isImpersonationError } from '../errors.ts'
 import type { Sessions } from '../lifecycle/sessions.ts'
-import type { Settings } from '../options.ts'
 import type { People } from '../people.ts'
 import { cookieName, pinHeader, readPin } from '../pipeline/identify.ts'
+import type { Settings } from '../settings.ts'
 import { warnOnce } from '../warnings.ts'
 import { readJson } from './body.ts'
 import { clearCookie } from './cookie.ts'
 import { checkOrigin } from './csrf.ts'
 import { refusalPage, wantsPage } from './page.ts'
-import { type Call, type Route, routes } from './routes.ts'
+import type { Call, Route } from './route.ts'
+import { routes } from './routes.ts'
 
 /** A call of one of our routes, by whoever is really there. */
 export interface RouteCall<User> {

@@ -10,7 +10,10 @@ export interface Endings {
   stop(session: Session, meta: RequestMeta): Promise<EndResult | null>
   /** The session ran out of time: it ended at its own `expiresAt`, whenever that is noticed. */
   expire(session: Session): Promise<EndResult | null>
-  /** Somebody, or a judgement of the library (`by` null), ends it before its time. */
+  /**
+   * Somebody, or a judgement of the library (`by` null), ends it before its time. What ran out of time
+   * before has expired, whoever comes to end it.
+   */
   revoke(session: Session, cause: Revocation): Promise<EndResult | null>
 }
 
@@ -50,6 +53,20 @@ export function createEndings({ store, recorder, now, changed, over }: Parts): E
     }
   }
 
+  const expire = (session: Session) =>
+    end(
+      session,
+      {
+        status: 'expired',
+        reason: 'expired',
+        at: session.expiresAt,
+        by: null,
+        note: null,
+        acknowledged: false,
+      },
+      noMeta,
+    )
+
   return {
     stop: (session, meta) =>
       end(
@@ -64,20 +81,11 @@ export function createEndings({ store, recorder, now, changed, over }: Parts): E
         },
         meta,
       ),
-    expire: (session) =>
-      end(
-        session,
-        {
-          status: 'expired',
-          reason: 'expired',
-          at: session.expiresAt,
-          by: null,
-          note: null,
-          acknowledged: false,
-        },
-        noMeta,
-      ),
-    revoke: (session, { reason, by = null, note = null, meta = noMeta }) =>
-      end(session, { status: 'revoked', reason, at: now(), by, note, acknowledged: false }, meta),
+    expire,
+    revoke(session, { reason, by = null, note = null, meta = noMeta }) {
+      const at = now()
+      if (session.expiresAt <= at) return expire(session)
+      return end(session, { status: 'revoked', reason, at, by, note, acknowledged: false }, meta)
+    },
   }
 }

@@ -1,3 +1,4 @@
+import { ImpersonationError } from '../errors.ts'
 import type { People } from '../people.ts'
 import type { GuardedStore } from '../stores/guarded.ts'
 import type { Standing } from '../stores/store.ts'
@@ -55,7 +56,8 @@ export function createJudge<User extends object>(parts: Parts<User>): Judge<User
       }
       read = await store.readStanding(actorId)
     }
-    throw new Error('the sessions of this actor change faster than they can be judged')
+    const cause = new Error('the sessions of this actor change faster than they can be judged')
+    throw new ImpersonationError('impersonation_unavailable', { cause })
   }
 
   async function review(session: Session): Promise<void> {

@@ -1,6 +1,6 @@
 import { noMeta, type RequestMeta, sessionEvent } from '../audit/events.ts'
 import { ImpersonationError } from '../errors.ts'
-import type { Settings } from '../options.ts'
+import type { Settings } from '../settings.ts'
 import type { People } from '../people.ts'
 import type { GuardedStore } from '../stores/guarded.ts'
 import type { Page, SessionFilter } from '../stores/store.ts'
@@ -22,7 +22,7 @@ export interface Sessions<User> {
   status(caller: Caller<User>): Promise<SessionState>
   /**
    * Moves the end of the caller's session by `ms`, at most to the cap.
-   * @throws {ImpersonationError} not_impersonating, impersonation_state_changed
+   * @throws {ImpersonationError} invalid_request, not_impersonating, impersonation_state_changed
    */
   extend(caller: Caller<User>, ms: number): Promise<Session>
   /** @throws {ImpersonationError} not_allowed */
@@ -99,6 +99,10 @@ export function createSessions<User extends object>(parts: Parts<User>): Session
 
     async extend({ user, profile, meta, pin }, ms) {
       if (!(await people.may(user, 'start'))) throw new ImpersonationError('not_allowed')
+      if (!Number.isInteger(ms) || ms <= 0) {
+        const errors = [{ path: 'minutes', message: 'must be a positive whole number' }]
+        throw new ImpersonationError('invalid_request', { errors })
+      }
       // A lost race means that somebody else moved or ended it: read again and decide anew.
       for (let round = 0; round < 10; round++) {
         const { session } = await judge.standing(profile.id)
@@ -137,15 +141,12 @@ export function createSessions<User extends object>(parts: Parts<User>): Session
       await allow(caller, 'revoke')
       const session = await found(sessionId)
       if (session.status !== 'active') return session
-      const result =
-        session.expiresAt <= now()
-          ? await endings.expire(session)
-          : await endings.revoke(session, {
-              reason: 'revoked',
-              by: caller.profile.id,
-              note: note?.toWellFormed() ?? null,
-              meta: caller.meta,
-            })
+      const result = await endings.revoke(session, {
+        reason: 'revoked',
+        by: caller.profile.id,
+        note: note?.toWellFormed() ?? null,
+        meta: caller.meta,
+      })
       if (!result) throw new ImpersonationError('session_not_found')
       return result.session
     },

@@ -1,7 +1,7 @@
 import { endedEvent, type RequestMeta, refusedEvent, sessionEvent } from '../audit/events.ts'
 import type { Recorder } from '../audit/recorder.ts'
 import { type FieldError, ImpersonationError, isImpersonationError } from '../errors.ts'
-import type { Settings } from '../options.ts'
+import type { Settings } from '../settings.ts'
 import type { People } from '../people.ts'
 import type { GuardedStore } from '../stores/guarded.ts'
 import { type AccessLevel, accessLevels, type Session, type UserProfile } from '../types.ts'

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { blockedEvent } from '../audit/events.ts'
 import type { Recorder } from '../audit/recorder.ts'
 import { ImpersonationError } from '../errors.ts'
-import type { Settings } from '../options.ts'
+import type { Settings } from '../settings.ts'
 import { type Guardrail, guardrailKinds, type Impersonation } from '../types.ts'
 
 /** What code downstream asks and runs in. */

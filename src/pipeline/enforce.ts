@@ -1,5 +1,5 @@
 import { ImpersonationError } from '../errors.ts'
-import type { Settings } from '../options.ts'
+import type { Settings } from '../settings.ts'
 import type { AccessLevel, Guardrail } from '../types.ts'
 import { catalogueKind } from './catalogue.ts'
 import type { RequestView } from './identify.ts'

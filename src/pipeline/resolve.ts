@@ -2,7 +2,7 @@ import type { Clock, Instant } from '../clock.ts'
 import { ImpersonationError, isImpersonationError } from '../errors.ts'
 import type { Judge } from '../lifecycle/judge.ts'
 import type { Signals } from '../lifecycle/signals.ts'
-import type { Settings } from '../options.ts'
+import type { Settings } from '../settings.ts'
 import { createCache } from '../stores/cached.ts'
 import type { GuardedStore } from '../stores/guarded.ts'
 import type { Standing } from '../stores/store.ts'
@@ -54,6 +54,9 @@ export interface Resolve<User> {
   watchIs(healthy: boolean): void
 }
 
+/** However slow the host's lookups are: no request is served under a session that ended longer ago. */
+const longestLagMs = 2000
+
 interface Parts<User extends object> {
   readonly settings: Settings<User>
   readonly clock: Clock
@@ -81,15 +84,29 @@ export function createResolve<User extends object>(parts: Parts<User>): Resolve<
   const cache = createCache<Resolved<User>, User>({ max: settings.cacheMax, isFresh, load })
 
   async function load(actorId: string, actor: User, previous: Resolved<User> | undefined) {
+    for (let round = 0; round < 3; round++) {
+      const loaded = await loadOnce(actorId, actor, round === 0 ? previous : undefined)
+      // Whoever waited for a slow lookup gets no answer that was true too long ago.
+      if (loaded.live === null || !clock.olderThan(loaded.judgedAt, longestLagMs)) return loaded
+    }
+    const cause = new Error(`users are looked up more slowly than in ${longestLagMs} ms`)
+    throw new ImpersonationError('impersonation_unavailable', { cause })
+  }
+
+  async function loadOnce(actorId: string, actor: User, previous: Resolved<User> | undefined) {
     const judgedAt = clock.instant()
+    // What has run out may have been extended elsewhere: the store has the last word.
     const vouched =
-      previous?.live && healthy && !clock.olderThan(previous.readAt, cacheTtlMs)
+      previous?.live &&
+      healthy &&
+      !clock.olderThan(previous.readAt, cacheTtlMs) &&
+      previous.live.session.expiresAt > clock.now()
         ? previous
         : undefined
     const standing = vouched?.standing ?? (await read(actorId))
     const readAt = vouched?.readAt ?? judgedAt
     const verdict = await judged(actorId, standing)
-    const before = previous?.live?.session.id
+    const before = (previous ?? cache.peek(actorId))?.live?.session.id
     if (before !== undefined && before !== verdict.session?.id) signals.ended(before)
     const live = verdict.session ? liveOf(actor, verdict.target, verdict.session, signals) : null
     const lapse = verdict.session ? null : verdict.lapse
@@ -132,6 +149,8 @@ export function createResolve<User extends object>(parts: Parts<User>): Resolve<
     isEmpty: () => cache.size === 0,
     invalidate: cache.invalidate,
     forget(userId) {
+      // Whom a load under way is about to find is not known yet.
+      cache.askAgain()
       cache.invalidate(userId)
       for (const { live } of [...cache.values()]) {
         if (live?.session.targetUserId === userId) cache.invalidate(live.session.actorId)

@@ -1,0 +1,44 @@
+import type { ErrorCode } from '../errors.ts'
+import type { Sessions } from '../lifecycle/sessions.ts'
+import type { Caller } from '../lifecycle/start.ts'
+import type { shapes } from './schemas.ts'
+
+export type Shapes = typeof shapes
+
+/** A route, as data: what a reviewer, the router and the OpenAPI document all read. */
+export interface Route {
+  readonly method: 'GET' | 'POST' | 'DELETE'
+  /** Below `basePath`; `:id` is one segment. */
+  readonly path: string
+  /** `login`: whoever is logged in; the verb itself decides whether they may. */
+  readonly who: 'anybody' | 'login'
+  readonly summary: string
+  readonly body?: keyof Shapes & `${string}Body`
+  readonly query?: keyof Shapes & `${string}Query`
+  readonly answer?: keyof Shapes & `${string}Answer`
+  readonly status: 200 | 201
+  /** Whether it heeds what the client believes is active; stopping and looking never depend on it. */
+  readonly pinned?: true
+  /** What it refuses with, beside what every route does. */
+  readonly codes: readonly ErrorCode[]
+  run(call: Call): Promise<Response>
+}
+
+// The routes don't look at the host's users, so they take callers of any kind.
+// biome-ignore lint/suspicious/noExplicitAny: the engine is generic in the user, the table is not
+type AnyUser = any
+
+export interface Call {
+  readonly request: Request
+  /** Null only where `who` is `anybody`. */
+  readonly caller: Caller<AnyUser>
+  readonly sessions: Sessions<AnyUser>
+  readonly params: Readonly<Record<string, string>>
+  readonly body: unknown
+  readonly query: unknown
+  readonly now: number
+  /** The name of the hint cookie of this request, and whether it is a secure one. */
+  readonly cookie: { readonly name: string; readonly secure: boolean }
+  /** Where the routes are mounted, for the OpenAPI document. */
+  readonly base: string
+}

@@ -1,0 +1,237 @@
+import type { ImpersonationOptions } from './options.ts'
+import { compilePatterns } from './pipeline/patterns.ts'
+import type { Store } from './stores/store.ts'
+import { accessLevels, guardrailKinds } from './types.ts'
+
+/** The options after the check: complete, compiled, frozen. */
+export type Settings<User extends object> = ReturnType<typeof readOptions<User>>
+
+const known = [
+  'store',
+  'findUser',
+  'can',
+  'describe',
+  'basePath',
+  'maxDurationMs',
+  'defaultDurationMs',
+  'defaultAccessLevel',
+  'requireReason',
+  'onConflict',
+  'exclusiveTarget',
+  'guardrails',
+  'fullAccessRoutes',
+  'keepActorRoutes',
+  'onLapse',
+  'cache',
+  'revocationLagMs',
+  'storeTimeoutMs',
+  'freshAuth',
+  'rateLimit',
+  'allowedOrigins',
+  'secureCookie',
+  'context',
+  'now',
+] as const satisfies readonly (keyof ImpersonationOptions<object>)[]
+
+const storeVerbs = [
+  'claimSession',
+  'readStanding',
+  'readSession',
+  'listSessions',
+  'endSession',
+  'extendSession',
+  'acknowledgeLapses',
+  'appendEvents',
+  'listEvents',
+] as const satisfies readonly (keyof Store)[]
+
+/**
+ * Checks the options once and fills in the defaults.
+ * @throws {TypeError} naming the option in quotes and what it wants
+ */
+export function readOptions<User extends object>(options: ImpersonationOptions<User>) {
+  if (!isRecord(options)) throw new TypeError('createImpersonation wants an object of options')
+  noOthers('', options, known)
+  const store = checkStore(options.store)
+  want('findUser', typeof options.findUser === 'function', 'a function (id) => user')
+  want('can', typeof options.can === 'function', 'a function (user, action, target?) => boolean')
+  const { describe, now = Date.now } = options
+  want(
+    'describe',
+    describe === undefined || typeof describe === 'function',
+    'a function (user) => { id, … }',
+  )
+  want('now', typeof now === 'function', 'a function () => ms since the epoch')
+
+  const maxDurationMs = positive('maxDurationMs', options.maxDurationMs, 60 * 60_000)
+  const defaultDurationMs = positive(
+    'defaultDurationMs',
+    options.defaultDurationMs,
+    Math.min(30 * 60_000, maxDurationMs),
+  )
+  want(
+    'defaultDurationMs',
+    defaultDurationMs <= maxDurationMs,
+    `at most "maxDurationMs" (${maxDurationMs})`,
+  )
+  const revocationLagMs = positive('revocationLagMs', options.revocationLagMs, 2000)
+  want('revocationLagMs', revocationLagMs <= 2000, 'at most 2000')
+
+  return Object.freeze({
+    store,
+    findUser: options.findUser,
+    can: options.can,
+    describe,
+    now,
+    basePath: checkBasePath(options.basePath ?? '/impersonation'),
+    maxDurationMs,
+    defaultDurationMs,
+    defaultAccessLevel: oneOf(
+      'defaultAccessLevel',
+      options.defaultAccessLevel,
+      accessLevels,
+      'view',
+    ),
+    requireReason: flag('requireReason', options.requireReason, true),
+    onConflict: oneOf('onConflict', options.onConflict, ['replace', 'reject'], 'replace'),
+    exclusiveTarget: flag('exclusiveTarget', options.exclusiveTarget, true),
+    guardrails: checkGuardrails(options.guardrails),
+    fullAccessRoutes: compilePatterns('fullAccessRoutes', options.fullAccessRoutes ?? []),
+    keepActorRoutes: compilePatterns('keepActorRoutes', options.keepActorRoutes ?? [], 'exact'),
+    onLapse: oneOf('onLapse', options.onLapse, ['refuse', 'pass'], 'refuse'),
+    ...checkCache(options.cache),
+    revocationLagMs,
+    storeTimeoutMs: positive('storeTimeoutMs', options.storeTimeoutMs, 1000),
+    freshAuth: checkFreshAuth<User>(options.freshAuth),
+    rateLimit: checkRateLimit(options.rateLimit),
+    allowedOrigins: checkOrigins(options.allowedOrigins ?? []),
+    secureCookie: oneOf('secureCookie', options.secureCookie, ['auto', true, false], 'auto'),
+    context: oneOf('context', options.context, ['always', 'impersonating'], 'always'),
+  })
+}
+
+function want(option: string, holds: boolean, wanted: string): asserts holds {
+  if (!holds) throw new TypeError(`option "${option}" must be ${wanted}`)
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function noOthers(inside: string, value: object, allowed: readonly string[]): void {
+  for (const key of Object.keys(value)) {
+    if (allowed.includes(key)) continue
+    throw new TypeError(`option "${inside}${key}" is unknown; there are: ${allowed.join(', ')}`)
+  }
+}
+
+function positive(option: string, value: number | undefined, otherwise: number): number {
+  if (value === undefined) return otherwise
+  want(option, Number.isSafeInteger(value) && value > 0, 'a positive whole number')
+  return value
+}
+
+function flag(option: string, value: boolean | undefined, otherwise: boolean): boolean {
+  want(option, value === undefined || typeof value === 'boolean', 'true or false')
+  return value ?? otherwise
+}
+
+function oneOf<const T extends string | boolean>(
+  option: string,
+  value: T | undefined,
+  choices: readonly T[],
+  otherwise: NoInfer<T>,
+): T {
+  if (value === undefined) return otherwise
+  want(
+    option,
+    choices.includes(value),
+    `one of ${choices.map((one) => JSON.stringify(one)).join(', ')}`,
+  )
+  return value
+}
+
+function checkStore(store: Store): Store {
+  want('store', isRecord(store), 'a store: sqliteStore, kyselyStore, memoryStore or your own')
+  const missing = storeVerbs.filter((verb) => typeof store[verb] !== 'function')
+  want('store', missing.length === 0, `a complete store; it lacks ${missing.join(', ')}`)
+  return store
+}
+
+function checkBasePath(path: string): string {
+  want(
+    'basePath',
+    typeof path === 'string' && /^(\/[\w~-][\w.~-]*)+$/.test(path),
+    'a path such as "/impersonation", without a trailing slash, parameters or escapes',
+  )
+  return path
+}
+
+function checkGuardrails(guardrails: ImpersonationOptions<object>['guardrails']) {
+  if (guardrails === undefined) return undefined
+  want('guardrails', isRecord(guardrails), `a record of ${guardrailKinds.join(', ')}`)
+  noOthers('guardrails.', guardrails, guardrailKinds)
+  return guardrailKinds.map((kind) => {
+    want(
+      `guardrails.${kind}`,
+      Array.isArray(guardrails[kind]),
+      'an array of route patterns ([] when your app has no such route)',
+    )
+    return { kind, patterns: compilePatterns(`guardrails.${kind}`, guardrails[kind]) }
+  })
+}
+
+function checkCache(cache: ImpersonationOptions<object>['cache'] = {}) {
+  want('cache', isRecord(cache), 'an object { ttlMs?, max? }')
+  noOthers('cache.', cache, ['ttlMs', 'max'])
+  return {
+    cacheTtlMs: positive('cache.ttlMs', cache.ttlMs, 30_000),
+    cacheMax: positive('cache.max', cache.max, 10_000),
+  }
+}
+
+function checkFreshAuth<User extends object>(freshAuth: ImpersonationOptions<User>['freshAuth']) {
+  if (freshAuth === undefined) return undefined
+  want('freshAuth', isRecord(freshAuth), 'an object { maxAgeMs, authTime }')
+  noOthers('freshAuth.', freshAuth, ['maxAgeMs', 'authTime'])
+  want('freshAuth.maxAgeMs', freshAuth.maxAgeMs !== undefined, 'a positive whole number')
+  want(
+    'freshAuth.authTime',
+    typeof freshAuth.authTime === 'function',
+    'a function (request, user) => ms since the epoch',
+  )
+  return {
+    maxAgeMs: positive('freshAuth.maxAgeMs', freshAuth.maxAgeMs, 0),
+    authTime: freshAuth.authTime,
+  }
+}
+
+function checkRateLimit(limit: ImpersonationOptions<object>['rateLimit']) {
+  if (limit === false) return undefined
+  if (limit === undefined) return { starts: 30, perMs: 60 * 60_000 }
+  want('rateLimit', isRecord(limit), 'false or an object { starts, perMs }')
+  noOthers('rateLimit.', limit, ['starts', 'perMs'])
+  want('rateLimit', limit.starts !== undefined && limit.perMs !== undefined, '{ starts, perMs }')
+  return {
+    starts: positive('rateLimit.starts', limit.starts, 0),
+    perMs: positive('rateLimit.perMs', limit.perMs, 0),
+  }
+}
+
+function checkOrigins(origins: readonly string[]): ReadonlySet<string> {
+  want(
+    'allowedOrigins',
+    Array.isArray(origins),
+    "an array of origins such as 'https://admin.example.com'",
+  )
+  for (const origin of origins) {
+    const exact =
+      typeof origin === 'string' && URL.canParse(origin) && new URL(origin).origin === origin
+    want(
+      'allowedOrigins',
+      exact && origin !== 'null',
+      `exact origins; ${JSON.stringify(origin)} is none (scheme, host, port; no path, no slash, no *)`,
+    )
+  }
+  return new Set(origins)
+}
