@@ -57,24 +57,29 @@ async function measure(framework: string, variant: string): Promise<number> {
 const median = (values: number[]) =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] as number
 
-for (const framework of frameworks) {
-  const results = new Map<string, number[]>(variants.map((variant) => [variant, []]))
-  for (let round = 0; round < rounds; round++) {
-    for (const variant of variants.toSorted(() => Math.random() - 0.5)) {
-      results.get(variant)?.push(await measure(framework, variant))
+async function requestsPerFramework(): Promise<void> {
+  for (const framework of frameworks) {
+    const results = new Map<string, number[]>(variants.map((variant) => [variant, []]))
+    for (let round = 0; round < rounds; round++) {
+      for (const variant of variants.toSorted(() => Math.random() - 0.5)) {
+        results.get(variant)?.push(await measure(framework, variant))
+      }
     }
-  }
-  const of = (variant: string) => results.get(variant) as number[]
-  const over = (variant: string, base: string) =>
-    median(of(variant).map((micros, n) => micros - (of(base)[n] as number)))
-  console.log(`\n${framework}, Node ${process.version}, ${rounds} rounds of ${requests} requests`)
-  for (const variant of variants) {
-    const ratio = median(of(variant).map((micros, n) => micros / (of('empty')[n] as number)))
+    const of = (variant: string) => results.get(variant) as number[]
+    const over = (variant: string, base: string) =>
+      median(of(variant).map((micros, n) => micros - (of(base)[n] as number)))
+    console.log(`\n${framework}, Node ${process.version}, ${rounds} rounds of ${requests} requests`)
+    for (const variant of variants) {
+      const ratio = median(of(variant).map((micros, n) => micros / (of('empty')[n] as number)))
+      console.log(
+        `  ${variant.padEnd(14)} ${median(of(variant)).toFixed(2).padStart(7)} µs/request  ${ratio.toFixed(3)} × empty  ${over(variant, 'bare').toFixed(2).padStart(6)} µs over bare`,
+      )
+    }
     console.log(
-      `  ${variant.padEnd(14)} ${median(of(variant)).toFixed(2).padStart(7)} µs/request  ${ratio.toFixed(3)} × empty  ${over(variant, 'bare').toFixed(2).padStart(6)} µs over bare`,
+      `  impersonating / handwritten, overhead over bare: ${(over('impersonating', 'bare') / over('handwritten', 'bare')).toFixed(2)}`,
     )
   }
-  console.log(
-    `  impersonating / handwritten, overhead over bare: ${(over('impersonating', 'bare') / over('handwritten', 'bare')).toFixed(2)}`,
-  )
 }
+
+if (process.argv.includes('lookup')) await import('./lookup.ts')
+else await requestsPerFramework()
