@@ -33,7 +33,8 @@ const tasks = {
   ],
   types: (args) => [{ tool: ['typescript', 'tsc'], args }],
   build: (args) => [build(args)],
-  bench: (args) => [build(['--silent']), { file: 'test/bench/run.ts', args }],
+  bench: (args) => [{ file: 'test/bench/run.ts', args }],
+  example: ([file = '', ...args]) => [{ file: `examples/${file}`, args, fromSource: true }],
   demo: (args) => [{ file: 'examples/express/demo.ts', args, fromSource: true }],
 }
 
