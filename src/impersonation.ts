@@ -2,7 +2,8 @@ import { noMeta } from './audit/events.ts'
 import { createRecorder } from './audit/recorder.ts'
 import { createClock } from './clock.ts'
 import { clearCookie } from './http/cookie.ts'
-import { createRouter, renderRefusal } from './http/router.ts'
+import { renderRefusal } from './http/page.ts'
+import type { RouteCall } from './http/router.ts'
 import { createEndings } from './lifecycle/ending.ts'
 import { createJudge } from './lifecycle/judge.ts'
 import { createReaper } from './lifecycle/reaper.ts'
@@ -109,7 +110,14 @@ export function createImpersonation<User extends object>(
   const sessions = createSessions({ settings, store, people, judge, endings, changed, start })
   const reaper = createReaper(store, judge, recorder)
   const context = createContext(settings, recorder)
-  const route = createRouter({ settings, people, sessions })
+
+  /** Loaded with the first call of a route: most processes serve many requests before one, or none. */
+  const route = async (call: RouteCall<User>) => {
+    const { createRouter } = await import('./http/router.ts')
+    router ??= createRouter({ settings, people, sessions })
+    return router(call)
+  }
+  let router: ((call: RouteCall<User>) => Promise<Response>) | undefined
 
   let begun = false
   let unwatch: (() => void | Promise<void>) | undefined

@@ -13,8 +13,17 @@ const lapses = new Set<string>([
   'impersonation_state_changed',
 ])
 
+/** A refusal as a Response: a page for a person, the problem document for a program. */
+export function renderRefusal(
+  error: ImpersonationError,
+  accept: string | null | undefined,
+  base: string,
+): Response {
+  return (wantsPage(accept) ? refusalPage(error, base) : undefined) ?? error.getResponse()
+}
+
 /** The refusal for a person: what happened, and a way on. Undefined where the problem document serves. */
-export function refusalPage(error: ImpersonationError, base: string): Response | undefined {
+function refusalPage(error: ImpersonationError, base: string): Response | undefined {
   if (!lapses.has(error.code)) return undefined
   return page(
     error.status,

@@ -8,7 +8,7 @@ import { warnOnce } from '../warnings.ts'
 import { readJson } from './body.ts'
 import { clearCookie } from './cookie.ts'
 import { checkOrigin } from './csrf.ts'
-import { refusalPage, wantsPage } from './page.ts'
+import { renderRefusal } from './page.ts'
 import type { Call, Route } from './route.ts'
 import { routes } from './routes.ts'
 
@@ -94,15 +94,6 @@ export function createRouter<User extends object>({ settings, people, sessions }
       return response
     }
   }
-}
-
-/** A refusal as a Response: a page for a person, the problem document for a program. */
-export function renderRefusal(
-  error: ImpersonationError,
-  accept: string | null | undefined,
-  base: string,
-): Response {
-  return (wantsPage(accept) ? refusalPage(error, base) : undefined) ?? error.getResponse()
 }
 
 function find(method: string, below: string): { route: Route; params: Record<string, string> } {

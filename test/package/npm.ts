@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, realpath, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -62,6 +62,11 @@ export async function write(folder: string, files: Record<string, string>): Prom
 export async function install(packages: readonly string[]): Promise<string> {
   const folder = await temporaryFolder()
   await write(folder, { 'package.json': '{ "private": true, "type": "module" }' })
-  await npm(['install', '--prefer-offline', ...packages], folder)
-  return folder
+  try {
+    await npm(['install', '--prefer-offline', ...packages], folder)
+    return folder
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true })
+    throw error
+  }
 }
