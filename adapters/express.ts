@@ -12,7 +12,7 @@ import {
 } from '../src/adapter.ts'
 import { pathOf } from '../src/pipeline/patterns.ts'
 import { hasTwoLogins, headerOf, removeHeader, seal, toRequest } from './node.ts'
-import { type AdapterOptions, checkAdapterOptions, hold } from './options.ts'
+import { type AdapterOptions, checkAdapterOptions, hold, isThenable } from './options.ts'
 
 declare global {
   namespace Express {
@@ -68,7 +68,7 @@ export function impersonate<User extends object>(
     if (request.impersonation !== undefined) return next()
     try {
       const actor = getActor ? getActor(request) : (slot(request) as User | null | undefined)
-      if (actor instanceof Promise) return void actor.then(enter).catch(next)
+      if (isThenable(actor)) return void Promise.resolve(actor).then(enter).catch(next)
       enter(actor)
     } catch (error) {
       next(error)

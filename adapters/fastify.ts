@@ -8,8 +8,9 @@ import {
   wrongOrder,
 } from '../src/adapter.ts'
 import { pathOf } from '../src/pipeline/patterns.ts'
+import { mountedAt } from './mounted.ts'
 import { hasTwoLogins, headerOf, removeHeader, seal, toRequest } from './node.ts'
-import { type AdapterOptions, checkAdapterOptions, hold } from './options.ts'
+import { type AdapterOptions, checkAdapterOptions, hold, isThenable } from './options.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -38,7 +39,7 @@ const plugin: FastifyPluginCallback<FastifyOptions<object>> = (fastify, options,
   const { impersonation, userProperty = 'user', getActor, setUser, hook = 'onRequest' } = options
   if (!hooks.includes(hook)) throw new TypeError(`option "hook" must be one of ${hooks.join(', ')}`)
   const prefix = `${fastify.prefix}${options.prefix ?? ''}`.replace(/\/$/, '')
-  const view = viewBelow(prefix)
+  const view = viewBelow(prefix, impersonation.basePath)
   const adapter = impersonation.adapter(view)
   const lateLogin = wrongOrder()
   const slot = (request: FastifyRequest) =>
@@ -52,9 +53,16 @@ const plugin: FastifyPluginCallback<FastifyOptions<object>> = (fastify, options,
   fastify.addHook(hook, function impersonate(...args: unknown[]) {
     const [request, reply] = args as [FastifyRequest, FastifyReply]
     const next = args.at(-1) as (error?: Error) => void
-    // Our own routes answer from their handler, as the framework's routes do. And mounted twice, the
-    // second time it would take the target for the actor.
-    if (request.impersonation !== undefined || isOwnRoute(request)) return next()
+    // Mounted twice, the second time it would take the target for the actor.
+    if (request.impersonation !== undefined) return next()
+    // Our own routes answer from their handler, as the framework's routes do: as whoever is there now.
+    if (isOwnRoute(request)) {
+      const going = (actor: object | null) => {
+        keep(request, actor)
+        next()
+      }
+      return actorOf(request, going, next)
+    }
     actorOf(
       request,
       (actor) => {
@@ -87,7 +95,10 @@ const plugin: FastifyPluginCallback<FastifyOptions<object>> = (fastify, options,
   ) {
     try {
       const actor = getActor ? getActor(request) : (slot(request) as object | null | undefined)
-      if (actor instanceof Promise) actor.then((later) => then(later || null)).catch(failed)
+      if (isThenable(actor))
+        Promise.resolve(actor)
+          .then((one) => then(one || null))
+          .catch(failed)
       else then(actor || null)
     } catch (error) {
       failed(error as Error)
@@ -122,6 +133,8 @@ const plugin: FastifyPluginCallback<FastifyOptions<object>> = (fastify, options,
     scope.addContentTypeParser('*', (_request, _payload, parsed) => parsed(null, undefined))
     const below = `${options.prefix ?? ''}${impersonation.basePath}`
     for (const url of [below, `${below}/*`]) {
+      // Mounted twice, the first mount answers.
+      if (scope.hasRoute({ method: 'GET', url: `${fastify.prefix}${url}` })) continue
       scope.route({
         method: methods,
         url,
@@ -129,15 +142,15 @@ const plugin: FastifyPluginCallback<FastifyOptions<object>> = (fastify, options,
         exposeHeadRoute: true,
         handler(request, reply) {
           const failed = (error: Error) => void reply.send(error)
-          actorOf(
-            request,
-            (actor) => {
-              Promise.resolve(adapter.enter(request, actor))
-                .then(({ answer }) => (answer ? send(reply, answer) : reply.callNotFound()))
-                .catch(failed)
-            },
-            failed,
-          )
+          const answerTo = (actor: object | null) => {
+            Promise.resolve(adapter.enter(request, actor))
+              // Never on to the app's own handlers, which would find the admin in the user slot.
+              .then(({ answer }) => (answer ? send(reply, answer) : void reply.code(404).send()))
+              .catch(failed)
+          }
+          const actor = kept(request)
+          if (actor) answerTo(actor)
+          else actorOf(request, answerTo, failed)
         },
       })
     }
@@ -145,6 +158,15 @@ const plugin: FastifyPluginCallback<FastifyOptions<object>> = (fastify, options,
   })
   done()
 }
+
+const early = Symbol('onbehalf.actor')
+
+/** Who called, before any later layer had a say. */
+function keep(request: FastifyRequest & { [early]?: object | null }, actor: object | null): void {
+  request[early] ??= actor
+}
+
+const kept = (request: FastifyRequest & { [early]?: object | null }) => request[early]
 
 function isOwnRoute(request: FastifyRequest): boolean {
   return (request.routeOptions.config as { onbehalf?: true }).onbehalf === true
@@ -157,13 +179,14 @@ async function send(reply: FastifyReply, answer: Response): Promise<void> {
   reply.send(body)
 }
 
-function viewBelow(prefix: string): RequestView<FastifyRequest> {
+function viewBelow(prefix: string, basePath: string): RequestView<FastifyRequest> {
+  const place = mountedAt(prefix, basePath)
   return {
     method: (request) => request.raw.method ?? 'GET',
     target: (request) => request.raw.url ?? '/',
     path(request) {
       const path = pathOf(request.raw.url ?? '/')
-      return prefix !== '' && path.startsWith(prefix) ? path.slice(prefix.length) || '/' : path
+      return isOwnRoute(request) ? place.asOwn(path) : place.below(path)
     },
     header: (request, name) => headerOf(request.raw, name),
     hasTwoLogins: (request) => hasTwoLogins(request.raw),

@@ -1,5 +1,7 @@
+import type { IncomingMessage } from 'node:http'
 import type { Context, MiddlewareHandler } from 'hono'
 import { routePath } from 'hono/route'
+import type { StatusCode } from 'hono/utils/http-status'
 import {
   type Impersonation,
   type ImpersonationEngine,
@@ -7,14 +9,10 @@ import {
   type RequestView,
   wrongOrder,
 } from '../src/adapter.ts'
-import {
-  cacheHeaders,
-  exposeWith,
-  type HeaderPlan,
-  noStore,
-  varyWith,
-} from '../src/pipeline/headers.ts'
-import { type AdapterOptions, checkAdapterOptions } from './options.ts'
+import { type HeaderPlan, noStore, varyWith } from '../src/pipeline/headers.ts'
+import { removeHeader as removeFromNode } from './node.ts'
+import { type AdapterOptions, checkAdapterOptions, isThenable } from './options.ts'
+import { applyPlan, lacks, sealed } from './web.ts'
 
 declare module 'hono' {
   interface ContextVariableMap {
@@ -25,17 +23,15 @@ declare module 'hono' {
 
 export type HonoOptions<User> = AdapterOptions<Context, User>
 
-/** What @hono/node-server puts into the environment. */
-interface NodeBindings {
-  incoming?: {
-    url?: string
-    headers: Record<string, string | string[] | undefined>
-    rawHeaders: string[]
-    socket?: { remoteAddress?: string }
-  }
+/** What servers put into the environment: @hono/node-server its request, Deno the address, Bun itself. */
+interface Bindings {
+  incoming?: IncomingMessage
+  remoteAddr?: { hostname?: string }
+  requestIP?(request: Request): { address: string } | null
 }
 
-const incoming = (c: Context) => (c.env as NodeBindings | undefined)?.incoming
+const bindings = (c: Context) => c.env as Bindings | undefined
+const incoming = (c: Context) => bindings(c)?.incoming
 
 const view: RequestView<Context> = {
   method: (c) => c.req.method,
@@ -54,11 +50,13 @@ const view: RequestView<Context> = {
         raw.filter((text, index) => index % 2 === 0 && text.toLowerCase() === 'authorization')
           .length > 1
       )
-    return /,\s*(?:bearer|basic|dpop)\s/i.test(c.req.raw.headers.get('authorization') ?? '')
+    // Elsewhere they come joined: after a comma, a word that is no parameter begins another login.
+    const joined = c.req.raw.headers.get('authorization')?.replace(/"[^"]*"/g, '')
+    return /,\s*[\w-]+\s+[^\s=,]/.test(joined ?? '')
   },
   removeHeader(c, name) {
     const node = incoming(c)
-    if (node) delete node.headers[name]
+    if (node) removeFromNode(node, name)
     try {
       c.req.raw.headers.delete(name)
     } catch {
@@ -68,7 +66,10 @@ const view: RequestView<Context> = {
     }
   },
   isSecure: (c) => c.req.url.startsWith('https:'),
-  ip: (c) => incoming(c)?.socket?.remoteAddress,
+  ip: (c) =>
+    incoming(c)?.socket?.remoteAddress ??
+    bindings(c)?.remoteAddr?.hostname ??
+    bindings(c)?.requestIP?.(c.req.raw)?.address,
   async toRequest(c) {
     const { raw } = c.req
     if (!raw.bodyUsed || raw.method === 'GET' || raw.method === 'HEAD') return raw
@@ -112,11 +113,11 @@ export function impersonate<User extends object>(
     // Mounted twice, the second time it would take the target for the actor.
     if (c.get('impersonation') !== undefined) return next()
     const found = getActor ? getActor(c) : (c.get(userProperty as never) as User | null | undefined)
-    const actor = found instanceof Promise ? await found : found
+    const actor = isThenable(found) ? await found : found
     const entering = adapter.enter(c, actor || null)
     const { answer, context, user, headers } =
       entering instanceof Promise ? await entering : entering
-    if (answer !== null) return headers === null ? answer : sealed(answer, headers)
+    if (answer !== null) return send(c, headers === null ? answer : sealed(answer, headers))
 
     c.set('impersonation', context)
     if (user !== undefined && context !== null) {
@@ -143,14 +144,24 @@ export function impersonate<User extends object>(
   }
 }
 
+/** By Hono's own way, so that what the app has put on every response stays. */
+function send(c: Context, answer: Response): Response {
+  for (const [name, value] of answer.headers)
+    c.header(name, value, { append: name === 'set-cookie' })
+  return c.newResponse(answer.body, answer.status as StatusCode)
+}
+
 function announce(c: Context, { set, isPrivate }: HeaderPlan): void {
   for (const [name, value] of set) c.header(name, value)
   if (!isPrivate) return
   c.header('Cache-Control', noStore)
-  c.header('Vary', varyWith(null))
+  c.header('Vary', varyWith(null), { append: true })
 }
 
 function seeTo(c: Context, plan: HeaderPlan): void {
+  if (!lacks(c.res.headers, plan)) return
+  // @hono/node-server 1 loses changed headers when somebody looks at a response for the first time: look before.
+  if (incoming(c)) void c.res.body
   try {
     applyPlan(c.res.headers, plan)
   } catch {
@@ -158,27 +169,5 @@ function seeTo(c: Context, plan: HeaderPlan): void {
     const copy = sealed(c.res, plan)
     c.res = undefined
     c.res = copy
-  }
-}
-
-function sealed(response: Response, plan: HeaderPlan): Response {
-  const copy = new Response(response.body, response)
-  applyPlan(copy.headers, plan)
-  return copy
-}
-
-function applyPlan(headers: Headers, { set, isPrivate, cookie }: HeaderPlan): void {
-  for (const [name, value] of set) if (headers.get(name) !== value) headers.set(name, value)
-  if (cookie !== null) headers.append('Set-Cookie', cookie)
-  if (!isPrivate) return
-  if (headers.get('Cache-Control') !== noStore) headers.set('Cache-Control', noStore)
-  for (const name of cacheHeaders) if (headers.has(name)) headers.delete(name)
-  const vary = headers.get('Vary')
-  if (varyWith(vary) !== vary) headers.set('Vary', varyWith(vary))
-  if (headers.has('Access-Control-Allow-Origin')) {
-    headers.set(
-      'Access-Control-Expose-Headers',
-      exposeWith(headers.get('Access-Control-Expose-Headers')),
-    )
   }
 }

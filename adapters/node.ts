@@ -27,7 +27,8 @@ export function hasTwoLogins(request: IncomingMessage): boolean {
 
 export function removeHeader(request: IncomingMessage, name: string): void {
   delete request.headers[name]
-  delete request.headersDistinct[name]
+  // Requests of HTTP/2 have none.
+  if (request.headersDistinct) delete request.headersDistinct[name]
   for (let index = request.rawHeaders.length - 2; index >= 0; index -= 2) {
     if (request.rawHeaders[index]?.toLowerCase() === name) request.rawHeaders.splice(index, 2)
   }
@@ -74,17 +75,28 @@ export function toRequest(
 
 function bodyOf(request: IncomingMessage, method: string, parsed: unknown): BodyInit | null {
   const { 'content-length': length, 'transfer-encoding': encoding } = request.headers
-  if (method === 'GET' || method === 'HEAD' || ((length ?? '0') === '0' && encoding === undefined))
+  // HTTP/2 announces no body: it is there or it is not.
+  const announced = encoding !== undefined || request.httpVersionMajor > 1
+  if (method === 'GET' || method === 'HEAD' || (length ?? (announced ? '' : '0')) === '0')
     return null
   if (typeof parsed === 'string' || parsed instanceof Uint8Array) return parsed as BodyInit
-  if (parsed !== undefined && parsed !== null) return JSON.stringify(parsed)
+  if (parsed !== undefined && parsed !== null) return written(parsed)
   return request.readableEnded ? null : streamOf(request)
+}
+
+/** What a parser could read and nobody can write, such as 10,000 nested arrays, is passed on as broken JSON. */
+function written(parsed: unknown): string {
+  try {
+    return JSON.stringify(parsed)
+  } catch {
+    return '['
+  }
 }
 
 /** Unlike `Readable.toWeb`, giving up on this stream leaves the connection open for the answer. */
 function streamOf(request: IncomingMessage): ReadableStream<Uint8Array> {
   const chunks = request.iterator({ destroyOnReturn: false })
-  return new ReadableStream({
+  const source: UnderlyingDefaultSource<Uint8Array> = {
     async pull(controller) {
       const { done, value } = await chunks.next()
       if (done) controller.close()
@@ -94,7 +106,9 @@ function streamOf(request: IncomingMessage): ReadableStream<Uint8Array> {
       await chunks.return?.()
       request.resume()
     },
-  })
+  }
+  // Nothing is read ahead: Node throws away by itself only what nobody has begun to read.
+  return new ReadableStream(source, { highWaterMark: 0 })
 }
 
 const plans = Symbol('onbehalf.headers')

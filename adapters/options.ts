@@ -68,3 +68,8 @@ function accessorOf(slot: string): PropertyDescriptor {
   }
   return accessor
 }
+
+/** Whether it has to be waited for: what query builders give is no Promise, and no user either. */
+export function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
+  return typeof (value as PromiseLike<T> | null | undefined)?.then === 'function'
+}

@@ -21,7 +21,7 @@ create table if not exists impersonation_sessions (
   ended_at bigint,
   ended_reason varchar(64),
   ended_note text,
-  ended_by varchar(255),
+  ended_by text,
   status varchar(64) not null,
   active_actor_key varchar(256),
   active_target_key varchar(256),

@@ -21,7 +21,7 @@ create table if not exists impersonation_sessions (
   ended_at bigint,
   ended_reason varchar(64) collate "C",
   ended_note text,
-  ended_by varchar(255) collate "C",
+  ended_by text,
   status varchar(64) collate "C" not null,
   active_actor_key varchar(256) collate "C",
   active_target_key varchar(256) collate "C",

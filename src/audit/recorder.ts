@@ -21,6 +21,7 @@ export function createRecorder(store: GuardedStore): Recorder {
     max: 10_000,
   })
   const owed: AuditEvent[] = []
+  let settling: Promise<void> | undefined
 
   function capped(event: AuditEvent): AuditEvent | undefined {
     const who = event.actorId ?? ''
@@ -39,12 +40,31 @@ export function createRecorder(store: GuardedStore): Recorder {
     return event
   }
 
-  async function settle(): Promise<void> {
-    while (owed.length > 0) {
-      const batch = owed.slice(0, 100)
-      await store.appendEvents(batch)
-      owed.splice(0, batch.length)
+  /** One at a time and one by one, so that each is stored once, and none holds up the others for good. */
+  function settle(): Promise<void> {
+    settling ??= pay().finally(() => {
+      settling = undefined
+    })
+    return settling
+  }
+
+  async function pay(): Promise<void> {
+    for (let event = owed.shift(); event; event = owed.shift()) {
+      try {
+        // It may have been stored, and only the answer lost: what is stored is paid.
+        if (!(await isStored(event))) await store.appendEvents([event])
+      } catch (error) {
+        owed.push(event)
+        throw error
+      }
     }
+  }
+
+  /** A session has one event of each way to end. */
+  async function isStored({ action, sessionId }: AuditEvent): Promise<boolean> {
+    if (sessionId === null) return false
+    const found = await store.listEvents({ action, sessionId }, { limit: 1 })
+    return found.length > 0
   }
 
   return {

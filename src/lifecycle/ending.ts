@@ -39,10 +39,16 @@ export function createEndings({ store, recorder, now, changed, over }: Parts): E
     const at = now()
     const event = (ended: Session) =>
       endedEvent(ended, ending.status === 'expired' ? ending.at : at, meta)
+    /** Both answers were lost: the row tells what they did. An event that is stored already is not owed. */
+    async function asFound(error: unknown): Promise<EndResult> {
+      const found = await store.readSession(session.id)
+      if (found === null || found.status === 'active') throw error
+      return { session: found, changed: true }
+    }
     try {
       const result = await store.endSession(session.id, ending, event).catch(async () => {
         // Stopping and revoking always work: end it without the event, and owe the event.
-        const bare = await store.endSession(session.id, ending, null)
+        const bare = await store.endSession(session.id, ending, null).catch(asFound)
         if (bare?.changed) recorder.owe(event(bare.session))
         return bare
       })

@@ -3,7 +3,7 @@ import type { Settings } from '../settings.ts'
 import type { AccessLevel, Guardrail } from '../types.ts'
 import { catalogueKind } from './catalogue.ts'
 import type { RequestView } from './identify.ts'
-import { pathOf, readingsOf, safeMethods } from './patterns.ts'
+import { pathOf, readingsOf, readsOneWay, safeMethods } from './patterns.ts'
 
 /**
  * Whether a request may go on under an access level: gives the refusal, or as whom it runs.
@@ -34,6 +34,11 @@ export function createEnforce<Req, User extends object>(
     return safe ? undefined : catalogueKind(readings)
   }
 
+  /** The actor's own powers: only where no router could mean another route. */
+  function keepsActor(method: string, path: string): boolean {
+    return readsOneWay(path) && keepActorRoutes.find(method, [path]) !== undefined
+  }
+
   return function enforce(request, level) {
     const sent = view.method(request)
     const overridden = saysOtherMethod(request, view)
@@ -52,7 +57,7 @@ export function createEnforce<Req, User extends object>(
     const kind = guarded(method, safe, readings)
     if (kind)
       return new ImpersonationError('impersonation_write_blocked', { details: { guardrail: kind } })
-    if (keeps && !overridden && keepActorRoutes.find(sent, [pathOf(target)])) return 'actor'
+    if (keeps && !overridden && keepsActor(sent, pathOf(target))) return 'actor'
     if (level === 'view' && !safe) return new ImpersonationError('grant_view_only')
     if (level !== 'full' && needsFull && fullAccessRoutes.find(method, readings)) {
       return new ImpersonationError('full_access_required')

@@ -107,6 +107,14 @@ export function readingsOf(target: string): readonly string[] {
   return [...readings]
 }
 
+/** What some router undoes: with it in a path, another route may be meant than the one it is written as. */
+const undone = /\/\/|\\|;|\/\.{1,2}(?:\/|$)|%(?:2[35ef]|3[bf]|5c)/i
+
+/** Whether every router takes this path apart in the same way. */
+export function readsOneWay(path: string): boolean {
+  return !undone.test(path)
+}
+
 function spread(readings: Set<string>, ways: (one: string) => readonly string[]): Set<string> {
   const all = new Set<string>()
   for (const one of readings) for (const way of ways(one)) all.add(way)

@@ -3,7 +3,7 @@ import { ImpersonationError, isImpersonationError } from '../errors.ts'
 import type { Judge } from '../lifecycle/judge.ts'
 import type { Signals } from '../lifecycle/signals.ts'
 import type { Settings } from '../settings.ts'
-import { createCache } from '../stores/cached.ts'
+import { type Cached, createCache } from '../stores/cached.ts'
 import type { GuardedStore } from '../stores/guarded.ts'
 import type { Standing } from '../stores/store.ts'
 import type { Impersonation, Session } from '../types.ts'
@@ -81,7 +81,7 @@ export function createResolve<User extends object>(parts: Parts<User>): Resolve<
     )
   }
 
-  const cache = createCache<Resolved<User>, User>({ max: settings.cacheMax, isFresh, load })
+  const cache: Cached<Resolved<User>, User> = createCache({ max: settings.cacheMax, isFresh, load })
 
   async function load(actorId: string, actor: User, previous: Resolved<User> | undefined) {
     for (let round = 0; round < 3; round++) {

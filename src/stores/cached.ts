@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import { ImpersonationError } from '../errors.ts'
 
 /**
  * A cache of answers by key that would rather ask again than be wrong: a hit is synchronous, any
@@ -14,6 +15,8 @@ export interface Cached<V extends object, Hint> {
   peek(key: string): V | undefined
   /** Forgets a key, or all of them; loads under way for it are asked again. */
   invalidate(key: string | null): void
+  /** Asks every load under way again; what is kept stays. */
+  askAgain(): void
   values(): Iterable<V>
   readonly size: number
 }
@@ -56,7 +59,10 @@ export function createCache<V extends object, Hint>(parts: CacheParts<V, Hint>):
       } finally {
         if (loading.get(key) === load) loading.delete(key)
       }
-      if (turn >= patience) throw new Error('the state changed faster than it could be read')
+      if (turn >= patience) {
+        const cause = new Error('the state changed faster than it could be read')
+        throw new ImpersonationError('impersonation_unavailable', { cause })
+      }
       return loading.get(key)?.promise ?? begin(key, hint, undefined, turn + 1)
     }
   }
@@ -65,6 +71,10 @@ export function createCache<V extends object, Hint>(parts: CacheParts<V, Hint>):
     const load = loading.get(key)
     if (load) load.superseded = true
     loading.delete(key)
+  }
+
+  function askAgain(): void {
+    for (const key of [...loading.keys()]) supersede(key)
   }
 
   return {
@@ -80,10 +90,11 @@ export function createCache<V extends object, Hint>(parts: CacheParts<V, Hint>):
       return begin(key, hint, undefined, 0)
     },
     peek: (key) => entries.peek(key),
+    askAgain,
     invalidate(key) {
       if (key === null) {
         entries.clear()
-        for (const each of [...loading.keys()]) supersede(each)
+        askAgain()
       } else {
         entries.delete(key)
         supersede(key)

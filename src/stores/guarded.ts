@@ -18,8 +18,10 @@ export function guardStore(store: Store, timeoutMs: number): GuardedStore {
       within(
         change,
         () => store.claimSession(claim),
-        (answer) =>
-          answer.outcome === 'started' ? Array.isArray(answer.ended) : isSession(answer.by),
+        ({ ended, ...answer }) =>
+          ended.every(isSession) &&
+          (answer.outcome === 'started' ||
+            (refusals.includes(answer.outcome) && isSession(answer.by))),
       ),
     readStanding: (actorId) =>
       within(
@@ -27,7 +29,10 @@ export function guardStore(store: Store, timeoutMs: number): GuardedStore {
         () => store.readStanding(actorId),
         ({ active, lapse }) =>
           (active === null ||
-            (isSession(active) && active.status === 'active' && active.actorId === actorId)) &&
+            (isSession(active) &&
+              active.status === 'active' &&
+              active.transport === 'session' &&
+              active.actorId === actorId)) &&
           (lapse === null ||
             (isSession(lapse) && lapse.status !== 'active' && lapse.actorId === actorId)),
       ),
@@ -99,6 +104,7 @@ function safely<T>(holds: (answer: T) => boolean, answer: T): boolean {
 }
 
 const anything = () => true
+const refusals: readonly string[] = ['actor_busy', 'target_busy', 'grant_busy']
 
 function isSession(value: unknown): value is Session {
   const session = value as Session | null | undefined

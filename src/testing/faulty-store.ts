@@ -36,7 +36,10 @@ export interface FaultyStore extends Store {
   readonly calls: Readonly<Record<StoreVerb, number>>
   /** How many calls hang at the moment. */
   readonly hanging: number
-  /** Puts another plan in place of the present one and counts the calls from 0; `{}` heals the store. */
+  /**
+   * Puts another plan in place of the present one and counts the calls from 0; `{}` heals the
+   * store.
+   */
   plan(next: FaultPlan): void
   /** Lets the hanging calls go on: they reach the store now. */
   release(): void

@@ -6,19 +6,23 @@ import { endingRules, extensionRules, lapseRules } from './store/endings.ts'
 import type { Rule, TestRunner } from './store/fixtures.ts'
 import { identityRules, textRules } from './store/identities.ts'
 import { listRules } from './store/lists.ts'
+import { watchRules } from './store/watching.ts'
 
 export interface StoreTestsOptions {
   /** Called with each store after its test, also a failed one. @default its own `close()` */
   readonly cleanup?: (store: Store) => unknown
   /** How many random commands are compared with a model. @default 300 */
   readonly commands?: number
-  /** Repeats the random commands of a failure, which names its seed. @default a new one each time */
+  /**
+   * Repeats the random commands of a failure, which names its seed. @default a new one each time
+   */
   readonly seed?: number
 }
 
 /**
- * Proves that a store keeps the contract: every rule is a test of its own, in the words of the rule.
- * `factory` gives a fresh and empty store each time. Runs under vitest, node:test, jest, mocha or bun.
+ * Proves that a store keeps the contract: every rule is a test of its own, in the words of the
+ * rule. `factory` gives a fresh and empty store each time. Runs under vitest, node:test, jest,
+ * mocha or bun.
  *
  * @example
  * import { describe, it } from 'node:test'
@@ -52,6 +56,7 @@ export function storeTests(
     ['ids', identityRules],
     ['words', textRules],
     ['crowds', crowdRules],
+    ['watching, where the store does', watchRules],
   ]
   for (const [name, define] of groups) describe(name, () => define(rule))
 

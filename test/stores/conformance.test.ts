@@ -1,9 +1,10 @@
+import pg from 'pg'
 import { afterAll, beforeAll, describe, it } from 'vitest'
 import { kyselyStore, migrate } from '../../src/stores/kysely/index.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
 import { storeTests } from '../../src/testing/store-tests.ts'
-import { type Address, kyselyOn } from '../support/connect.ts'
+import { type Address, kyselyOn, servers } from '../support/connect.ts'
 import { describeOn, dropDatabase, makeDatabase } from '../support/databases.ts'
 
 describe('memoryStore', () => {
@@ -42,7 +43,9 @@ for (const server of ['postgres', 'mysql'] as const) {
     storeTests({ describe, it }, async () => {
       await db.deleteFrom('impersonation_sessions').execute()
       await db.deleteFrom('impersonation_events').execute()
-      return kyselyStore(db)
+      if (server === 'mysql' || address.kind === 'sqlite') return kyselyStore(db)
+      const { database } = address
+      return kyselyStore(db, { listen: () => new pg.Client({ ...servers.postgres, database }) })
     })
   })
 }

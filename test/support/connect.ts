@@ -1,7 +1,6 @@
-import { Kysely, MysqlDialect, PostgresDialect } from 'kysely'
-import { createPool } from 'mysql2'
-import pg from 'pg'
+import { Kysely, MysqlDialect, PostgresDialect, SqliteDialect } from 'kysely'
 import { kyselyStore } from '../../src/stores/kysely/index.ts'
+import { openSqlite } from '../../src/stores/kysely/node-sqlite.ts'
 import type { Tables } from '../../src/stores/kysely/schema.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
 import type { Store } from '../../src/stores/store.ts'
@@ -23,15 +22,33 @@ export interface Connection {
   close(): Promise<void>
 }
 
-/** A kysely instance on a server, with a pool of its own. */
+/**
+ * A kysely instance on a server, with a pool of its own. The driver is loaded with the first
+ * query: most processes that the tests start need only one of the two.
+ */
 export function kyselyOn(server: Server, database: string, connections = 8): Kysely<Tables> {
   if (server === 'mysql') {
-    const pool = createPool({ ...servers.mysql, database, connectionLimit: connections })
+    const pool = async () => {
+      const { createPool } = await import('mysql2')
+      return createPool({ ...servers.mysql, database, connectionLimit: connections })
+    }
     return new Kysely({ dialect: new MysqlDialect({ pool }) })
   }
-  const pool = new pg.Pool({ ...servers.postgres, database, max: connections })
-  pool.on('error', () => {})
+  const pool = async () => {
+    const { default: pg } = await import('pg')
+    const pool = new pg.Pool({ ...servers.postgres, database, max: connections })
+    pool.on('error', () => {})
+    return pool
+  }
   return new Kysely({ dialect: new PostgresDialect({ pool }) })
+}
+
+/**
+ * A kysely instance on an SQLite file as a host might have one, by the same shim as
+ * `sqliteStore`.
+ */
+export function sqliteKysely(file: string): Kysely<Tables> {
+  return new Kysely({ dialect: new SqliteDialect({ database: () => openSqlite(file) }) })
 }
 
 /** The store at an address, in this process; its tables have to be there. */

@@ -10,27 +10,39 @@ export type Kind = Address['kind']
 
 export const kinds: readonly Kind[] = ['sqlite', 'postgres', 'mysql']
 
-/** Runs a statement on a server, outside of any test's database. */
-export async function administer(server: Server, statement: string): Promise<void> {
+/** Runs statements on a server by its plain driver, without a database unless told one. */
+export async function administer(
+  server: Server,
+  statements: string,
+  database?: string,
+): Promise<Record<string, unknown>[]> {
   if (server === 'mysql') {
-    const connection = await createConnection(servers.mysql)
-    await connection.query(statement).finally(() => connection.end())
-    return
+    const options = { ...servers.mysql, multipleStatements: true }
+    const connection = await createConnection(database ? { ...options, database } : options)
+    const [rows] = await connection.query(statements).finally(() => connection.end())
+    return rows as Record<string, unknown>[]
   }
-  const client = new pg.Client({ ...servers.postgres, database: 'postgres' })
+  const client = new pg.Client({ ...servers.postgres, database: database ?? 'postgres' })
   await client.connect()
-  await client.query(statement).finally(() => client.end())
+  const { rows } = await client.query(statements).finally(() => client.end())
+  return rows
 }
 
 let serial = 0
 
-/** Makes an empty database, or a directory with the path of an SQLite file that is not there yet. */
+/**
+ * Makes an empty database, or a directory with the path of an SQLite file that is not there yet.
+ */
 export async function makeDatabase(kind: Kind): Promise<Address> {
   if (kind === 'sqlite') {
     return { kind, file: join(await mkdtemp(join(tmpdir(), 'onbehalf-')), 'impersonation.db') }
   }
   const database = `onbehalf_${process.pid}_${Date.now().toString(36)}_${++serial}`
-  await administer(kind, `create database ${database}`)
+  const create = `create database ${database}`
+  // An order of strings that is not that of their bytes, where the server was built with it.
+  const sorting = " template template0 locale_provider icu icu_locale 'en-US'"
+  if (kind === 'mysql') await administer(kind, create)
+  else await administer(kind, create + sorting).catch(() => administer(kind, create))
   return { kind, database }
 }
 
@@ -42,14 +54,26 @@ export async function dropDatabase(address: Address): Promise<void> {
   await administer(address.kind, `drop database if exists ${address.database}${force}`)
 }
 
+/** How many connections a server holds for a database; an SQLite file has none. */
+export async function connectionsTo(address: Address): Promise<number> {
+  if (address.kind === 'sqlite') return 0
+  const [table, column] =
+    address.kind === 'mysql'
+      ? ['information_schema.processlist', 'db']
+      : ['pg_stat_activity', 'datname']
+  const statement = `select count(*) as n from ${table} where ${column} = '${address.database}'`
+  const [row] = await administer(address.kind, statement)
+  return Number(row?.n)
+}
+
 const missing = new Map<Kind, unknown>()
 for (const server of ['postgres', 'mysql'] as const) {
   await administer(server, 'select 1').catch((error) => missing.set(server, error))
 }
 
 /**
- * `describe` for tests that need a database. Where its server is not running they fail on CI, and are skipped
- * elsewhere, out loud. Nothing else in the tests may skip.
+ * `describe` for tests that need a database. Where its server is not running they fail on CI, and
+ * are skipped elsewhere, out loud. Nothing else in the tests may skip.
  */
 export function describeOn(kind: Kind, name: string, define: () => void): void {
   const title = `${name} (${kind === 'mysql' ? 'MariaDB' : kind})`

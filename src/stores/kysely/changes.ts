@@ -9,9 +9,7 @@ import { LostRace } from './retry.ts'
 import {
   fromSessionRow,
   isStorable,
-  orNull,
   toEventRow,
-  toId,
   toInstant,
   toKey,
   toSessionRow,
@@ -35,7 +33,7 @@ export async function attemptClaim(
   if (dialect === 'postgres') await takeAdvisoryLocks(trx, claimedNames(claim))
 
   const { endings, refusal } = judgeClaim(claim, await rivalsOf(trx, dialect, claim))
-  // Always in the order of their ids, so that two claims that end the same two do not wait for each other.
+  // In the order of their ids, so that two claims that end the same two never wait for each other.
   for (const { session: rival, ending } of endings.toSorted((a, b) =>
     a.session.id < b.session.id ? -1 : 1,
   )) {
@@ -53,7 +51,9 @@ export async function attemptClaim(
   return refusal ?? { outcome: 'started', ended }
 }
 
-/** Gives whether this call was the one that ended it. With `expiresAt`, only if it is still that. */
+/**
+ * Gives whether this call was the one that ended it. With `expiresAt`, only if it is still that.
+ */
 export async function endRow(
   trx: Trx,
   dialect: Dialect,
@@ -73,7 +73,8 @@ export async function endRow(
       ended_at: toInstant(ending.at),
       ended_reason: ending.reason,
       ended_note: toText(ending.note),
-      ended_by: orNull(ending.by, toId),
+      // No key, only named: a revocation never fails over it.
+      ended_by: toText(ending.by),
     })
     .where(exactly(dialect, 'id', sessionId))
     .where('status', '=', 'active')
@@ -100,12 +101,14 @@ export async function extendRow(
   return numUpdatedRows > 0n
 }
 
-export async function acknowledge(db: Kysely<Tables>, actorId: string): Promise<void> {
-  await db
+/** Gives whether there was a lapse. */
+export async function acknowledge(trx: Trx, actorId: string): Promise<boolean> {
+  const { numUpdatedRows } = await trx
     .updateTable('impersonation_sessions')
     .set({ lapse_actor_key: null })
     .where('lapse_actor_key', '=', toKey(actorId))
-    .execute()
+    .executeTakeFirst()
+  return numUpdatedRows > 0n
 }
 
 export async function insertEvents(trx: Trx, events: readonly AuditEvent[]): Promise<void> {
@@ -129,7 +132,8 @@ export async function sessionById(
   return row ? fromSessionRow(row) : null
 }
 
-function claimedNames({ session, exclusiveTarget }: SessionClaim): string[] {
+/** What a claim and its rivals want at the same time. */
+export function claimedNames({ session, exclusiveTarget }: SessionClaim): string[] {
   return [
     `actor ${session.actorId}`,
     ...(exclusiveTarget ? [`target ${session.targetUserId}`] : []),
@@ -138,8 +142,8 @@ function claimedNames({ session, exclusiveTarget }: SessionClaim): string[] {
 }
 
 /**
- * The active sessions that may stand in the way. Targets are found by id, not by key, so that one that was
- * started without `exclusiveTarget` is seen.
+ * The active sessions that may stand in the way. Targets are found by id, not by key, so that one
+ * that was started without `exclusiveTarget` is seen.
  */
 async function rivalsOf(trx: Trx, dialect: Dialect, claim: SessionClaim): Promise<Session[]> {
   const { session, exclusiveTarget } = claim

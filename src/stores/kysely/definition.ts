@@ -1,8 +1,8 @@
 import type { Dialect } from './dialect.ts'
 
 /**
- * The tables, written once. The statements may be repeated: MySQL has no transaction around them, so a
- * migration that was cut off is finished by running it again.
+ * The tables, written once. The statements may be repeated: MySQL has no transaction around them,
+ * so a migration that was cut off is finished by running it again.
  */
 interface Table {
   readonly name: string
@@ -37,7 +37,7 @@ const tables: readonly Table[] = [
       ended_at: 'optionalInstant',
       ended_reason: 'optionalWord',
       ended_note: 'optionalText',
-      ended_by: 'optionalId',
+      ended_by: 'optionalText',
       status: 'word',
       active_actor_key: 'key',
       active_target_key: 'key',
@@ -97,7 +97,10 @@ const tables: readonly Table[] = [
   { name: 'impersonation_schema', columns: { version: 'primaryNumber' }, indexes: {} },
 ]
 
-/** Ids and words are compared and ordered by their bytes: by default in SQLite, by a table option in MySQL. */
+/**
+ * Ids and words are compared and ordered by their bytes: by default in SQLite, by a table option
+ * in MySQL.
+ */
 function columnTypes(dialect: Dialect) {
   const bytes = dialect === 'postgres' ? ' collate "C"' : ''
   return {

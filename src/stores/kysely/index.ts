@@ -1,4 +1,5 @@
 export { type Dialect, dialects } from './dialect.ts'
+export type { ListenClient, ListenMessage } from './listen.ts'
 export {
   type ImpersonationMigration,
   type MigrateOptions,

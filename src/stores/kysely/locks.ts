@@ -21,17 +21,18 @@ export function unitOf(db: Kysely<Tables>, dialect: Dialect): Unit {
 }
 
 /**
- * kysely begins a deferred transaction: SQLite would let it read first and refuse it the write lock afterwards,
- * when somebody else wrote in between. A statement that could write takes the lock at once.
+ * kysely begins a deferred transaction: SQLite would let it read first and refuse it the write
+ * lock afterwards, when somebody else wrote in between. A statement that could write takes the
+ * lock at once.
  */
 async function takeWriteLock(trx: Transaction<Tables>): Promise<void> {
   await sql`delete from impersonation_schema where 0`.execute(trx)
 }
 
 /**
- * Lets those who want the same names come one after the other, until their transactions end. Without
- * it the unique keys would still decide, but by errors and new attempts; with it, in a fixed order,
- * nobody waits for somebody who waits for them.
+ * Lets those who want the same names come one after the other, until their transactions end.
+ * Without it the unique keys would still decide, but by errors and new attempts; with it, in a
+ * fixed order, nobody waits for somebody who waits for them.
  */
 export async function takeAdvisoryLocks<DB>(
   trx: Transaction<DB>,

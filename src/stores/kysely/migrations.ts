@@ -35,7 +35,8 @@ export const migrations: Readonly<Record<string, ImpersonationMigration>> = Obje
  * Makes the tables, or brings them up to date. May be called at every start of every process:
  * without work to do it reads one row, and of several at once one works while the others wait.
  *
- * @throws {Error} when another process has been migrating for half a minute, or the database refuses
+ * @throws {Error} when another process has been migrating for half a minute, or the database
+ * refuses
  *
  * @example
  * const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
@@ -57,8 +58,9 @@ export interface MigrateOptions {
 }
 
 /**
- * The tables as the text of a `.sql` file, for those who keep their schema elsewhere. Applying it twice
- * does no harm. The package carries the same text as `sql/postgres.sql`, `sql/mysql.sql` and `sql/sqlite.sql`.
+ * The tables as the text of a `.sql` file, for those who keep their schema elsewhere. Applying it
+ * twice does no harm. The package carries the same text as `sql/postgres.sql`, `sql/mysql.sql` and
+ * `sql/sqlite.sql`.
  */
 export function migrationSql(dialect: Dialect): string {
   if (!dialects.includes(dialect)) {
@@ -108,7 +110,10 @@ async function migrateInTransaction(db: Kysely<Tables>, dialect: Dialect): Promi
   })
 }
 
-/** MySQL commits at every statement; a migration cut off in the middle is finished by the next one. */
+/**
+ * MySQL commits at every statement; a migration cut off in the middle is finished by the next
+ * one.
+ */
 async function migrateUnderNamedLock(db: Kysely<Tables>): Promise<void> {
   const name = sql`concat('onbehalf ', md5(database()))`
   await db.connection().execute(async (connection) => {

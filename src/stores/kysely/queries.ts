@@ -15,7 +15,10 @@ export function exactly(dialect: Dialect, column: string, value: string): Expres
     : sql`${ref} = ${value}`
 }
 
-/** The live session and the last lapse of an actor, each by an index that holds nothing else. Takes the actor's key twice. */
+/**
+ * The live session and the last lapse of an actor, each by an index that holds nothing else.
+ * Takes the actor's key twice.
+ */
 export function standingQuery(db: Kysely<Tables>) {
   const lapse = db
     .selectFrom('impersonation_sessions')

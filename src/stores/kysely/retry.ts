@@ -9,8 +9,8 @@ export class LostRace extends Error {
 
 /**
  * Whether an error says that nothing happened and that the same may succeed the next time: a
- * deadlock, a serialization failure, a busy SQLite file, or one of the keys that decide races. A lost
- * connection is not among them, for then nobody knows whether the change was committed.
+ * deadlock, a serialization failure, a busy SQLite file, or one of the keys that decide races. A
+ * lost connection is not among them, for then nobody knows whether the change was committed.
  */
 export function isTransient(error: unknown): boolean {
   if (error instanceof LostRace) return true

@@ -6,8 +6,8 @@ const longestId = 255
 
 /**
  * Whether an id can be kept as it is. Databases cut, replace or refuse what can't: half a surrogate
- * pair becomes U+FFFD, Postgres drops spaces past the column's end without a word. Such an id would come back as
- * somebody else's.
+ * pair becomes U+FFFD, and Postgres drops spaces past the column's end without a word. Such an id
+ * would come back as somebody else's.
  */
 export function isStorable(id: unknown): id is string {
   return (
@@ -26,8 +26,8 @@ export function toId(id: string): string {
 }
 
 /**
- * An id as the key columns hold it. MySQL compares as if both sides had the same number of spaces at their end, whatever
- * the collation: `root` and `root ` would share a unique key. So no key ends in a space.
+ * An id as the key columns hold it. MySQL compares as if both sides had the same number of spaces
+ * at their end: `root` and `root ` would share a unique key. So no key ends in a space.
  */
 export function toKey(id: string): string {
   return `${toId(id)}|`
@@ -70,7 +70,7 @@ export function toSessionRow(session: Session, exclusiveTarget: boolean): Sessio
     ended_at: orNull(session.endedAt, toInstant),
     ended_reason: session.endedReason,
     ended_note: toText(session.endedNote),
-    ended_by: orNull(session.endedBy, toId),
+    ended_by: toText(session.endedBy),
     status: session.status,
     active_actor_key: session.transport === 'session' ? toKey(session.actorId) : null,
     active_target_key: exclusiveTarget ? toKey(session.targetUserId) : null,

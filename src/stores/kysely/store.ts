@@ -3,15 +3,18 @@ import type { Store } from '../store.ts'
 import {
   acknowledge,
   attemptClaim,
+  claimedNames,
   endRow,
   extendRow,
   insertEvents,
   sessionById,
 } from './changes.ts'
 import { type Dialect, dialectOf } from './dialect.ts'
+import { type ListenClient, listenFor, notify } from './listen.ts'
 import { unitOf } from './locks.ts'
 import { checkSchema } from './migrations.ts'
 import { eventsQuery, sessionsQuery, standingQuery } from './queries.ts'
+import { createQueue } from './queue.ts'
 import { retried } from './retry.ts'
 import { fromEventRow, fromSessionRow, isStorable, toKey } from './rows.ts'
 import type { SessionRow, Tables } from './schema.ts'
@@ -19,18 +22,28 @@ import type { SessionRow, Tables } from './schema.ts'
 export interface KyselyStoreOptions {
   /** For a kysely dialect of a third party. @default told by the kysely instance */
   readonly dialect?: Dialect
+  /**
+   * Postgres only: makes the client of a second connection, anew at each reconnect, on which this
+   * process hears of changes that others make. Without it, cached answers are read again after
+   * `revocationLagMs`. It has to reach Postgres itself, or a pooler in session mode. @default none
+   *
+   * @example
+   * kyselyStore(db, { listen: () => new pg.Client(process.env.DATABASE_URL) })
+   */
+  readonly listen?: () => ListenClient
 }
 
 /**
  * Keeps sessions and events in your Postgres, MySQL, MariaDB or SQLite, through your kysely
- * instance, which stays yours: the store opens and closes nothing, and your plugins do not touch its
- * queries. Make the tables with `migrate(db)` first.
+ * instance, which stays yours: the store opens and closes nothing, and your plugins do not touch
+ * its queries. Make the tables with `migrate(db)` first.
  *
  * > [!WARNING]
  * > A Postgres pool without an `error` listener ends the process when a connection is cut:
  * > `pool.on('error', …)`.
  *
- * @throws {TypeError} when `db` is not a kysely instance, or speaks another dialect
+ * @throws {TypeError} when `db` is not a kysely instance, or speaks another dialect, or can't
+ * listen
  *
  * @example
  * const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
@@ -38,17 +51,34 @@ export interface KyselyStoreOptions {
  * const impersonation = createImpersonation({ store: kyselyStore(db), findUser, can })
  */
 export function kyselyStore<DB>(db: Kysely<DB>, options: KyselyStoreOptions = {}): Store {
+  const { listen } = options
   const dialect = dialectOf(db, options.dialect)
   if (db.isTransaction) throw new TypeError('"db" must not be a transaction.')
+  if (listen !== undefined && typeof listen !== 'function') {
+    throw new TypeError('"listen" must be a function that gives a new Postgres client.')
+  }
+  if (listen && dialect !== 'postgres') throw new TypeError('"listen" works on Postgres only.')
   const tables = db.withoutPlugins() as unknown as Kysely<Tables>
   const unit = unitOf(tables, dialect)
+  const queue = createQueue()
+  // Whether or not this process listens: others may.
+  const tell = dialect === 'postgres' ? notify : async () => {}
   // Compiled once: this is the query that requests wait for.
   const standing = standingQuery(tables).compile().sql
 
   return {
     name: dialect,
 
-    claimSession: (claim) => unit((trx) => attemptClaim(trx, dialect, claim)),
+    claimSession: (claim) =>
+      queue(claimedNames(claim), () =>
+        unit(async (trx) => {
+          const result = await attemptClaim(trx, dialect, claim)
+          const changed = result.ended.map(({ actorId }) => actorId)
+          if (result.outcome === 'started') changed.push(claim.session.actorId)
+          await tell(trx, changed)
+          return result
+        }),
+      ),
 
     async readStanding(actorId) {
       if (!isStorable(actorId)) return { active: null, lapse: null }
@@ -75,6 +105,7 @@ export function kyselyStore<DB>(db: Kysely<DB>, options: KyselyStoreOptions = {}
         const session = await sessionById(trx, dialect, sessionId)
         if (!session) return null
         if (changed && event) await insertEvents(trx, [event(session)])
+        if (changed) await tell(trx, [session.actorId])
         return { session, changed }
       })
     },
@@ -84,12 +115,19 @@ export function kyselyStore<DB>(db: Kysely<DB>, options: KyselyStoreOptions = {}
       return unit(async (trx) => {
         if (!(await extendRow(trx, dialect, sessionId, change))) return null
         const session = await sessionById(trx, dialect, sessionId)
-        if (session) await insertEvents(trx, [event(session)])
+        if (!session) return null
+        await insertEvents(trx, [event(session)])
+        await tell(trx, [session.actorId])
         return session
       })
     },
 
-    acknowledgeLapses: (actorId) => retried(() => acknowledge(tables, actorId)),
+    async acknowledgeLapses(actorId) {
+      if (!isStorable(actorId)) return
+      await unit(async (trx) => {
+        if (await acknowledge(trx, actorId)) await tell(trx, [actorId])
+      })
+    },
 
     appendEvents: (events) => unit((trx) => insertEvents(trx, events)),
 
@@ -97,6 +135,8 @@ export function kyselyStore<DB>(db: Kysely<DB>, options: KyselyStoreOptions = {}
       const query = eventsQuery(tables, dialect, filter, page)
       return query ? (await retried(() => query.execute())).map(fromEventRow) : []
     },
+
+    ...(listen && { watch: (watcher) => listenFor(listen, watcher) }),
 
     check: () => retried(() => checkSchema(tables, dialect)),
   }

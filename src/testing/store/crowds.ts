@@ -19,7 +19,9 @@ import {
 
 const crowd = 100
 
-/** Races within one process. Those between processes need processes: start some and claim at once. */
+/**
+ * Races within one process. Those between processes need processes: start some and claim at once.
+ */
 export function crowdRules(rule: Rule): void {
   rule('of 100 starts of one actor at once, rejecting, one wins', async (store) => {
     const results = await claimAtOnce(store, (n) => ({ targetUserId: `target-${n}` }), 'reject')
@@ -78,6 +80,28 @@ export function crowdRules(rule: Rule): void {
           ),
         ),
       )
+      await assertConsistent(store)
+    }
+  })
+
+  rule('a start that finds a session over, and its extension at once, agree', async (store) => {
+    for (let round = 0; round < 20; round++) {
+      const [actorId, targetUserId] = [`actor-${round}`, `target-${round}`]
+      const session = await start(store, { actorId, targetUserId, expiresAt: t0 + minute })
+      const change = { from: session.expiresAt, to: t0 + 2 * minute, now: session.expiresAt - 1 }
+      const next = sessionOf({ actorId, targetUserId, createdAt: session.expiresAt })
+      const [claimed, extended] = await Promise.all([
+        store.claimSession(claimOf(next)),
+        store.extendSession(session.id, change, extendedEvent),
+      ])
+      const { expiresAt, endedAt } = (await store.readSession(session.id)) ?? {}
+      if (extended) {
+        same([expiresAt, endedAt], [change.to, null], 'what was extended is not over')
+        assert.equal(claimed.outcome, 'actor_busy')
+      } else {
+        same([expiresAt, endedAt], [change.from, change.from])
+        assert.equal(claimed.outcome, 'started')
+      }
       await assertConsistent(store)
     }
   })

@@ -151,11 +151,11 @@ export function same(actual: unknown, expected: unknown, message?: string): void
 }
 
 export async function allSessions(store: Store): Promise<Session[]> {
-  return store.listSessions({}, { limit: 10_000 })
+  return store.listSessions({}, { limit: 1_000_000 })
 }
 
 export async function allEvents(store: Store): Promise<AuditEvent[]> {
-  return store.listEvents({}, { limit: 10_000 })
+  return store.listEvents({}, { limit: 1_000_000 })
 }
 
 export async function actionsOf(store: Store, session: Session): Promise<string[]> {

@@ -18,7 +18,10 @@ import {
   t0,
 } from './fixtures.ts'
 
-/** Ids that some database, collation or JavaScript object takes for each other or for something else. */
+/**
+ * Ids that some database, collation or JavaScript object takes for each other or for something
+ * else.
+ */
 const distinctIds = [
   'root',
   'Root',
@@ -213,10 +216,11 @@ export function textRules(rule: Rule): void {
     same(await store.readSession(session.id), after(session, ending))
   })
 
-  rule('stopping works whatever the words', async (store) => {
+  rule('ending works whatever the words, and whoever did it', async (store) => {
     for (const note of ['\0', 'a\0b', '\ud800', 'x'.repeat(5000)]) {
       const session = await start(store)
-      const result = await store.endSession(session.id, endingOf({ note }), endedEvent)
+      const ending = endingOf({ note, by: `boss${note}` })
+      const result = await store.endSession(session.id, ending, endedEvent)
       assert.equal(result?.changed, true)
       assert.equal((await store.readStanding('root')).active, null)
     }

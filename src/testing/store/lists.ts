@@ -30,6 +30,20 @@ export function listRules(rule: Rule): void {
     }
   })
 
+  rule('ties are in the order of the bytes of their ids', async (store) => {
+    const ids = ['A', 'Z', '_', 'a', 'a!', 'b', 'É', 'é', '\uffee', '💥']
+    const events = ids.map((id) => eventOf('impersonation.refused', sessionOf(), { id }))
+    await store.appendEvents(events.toSorted((a, b) => (a.id.length < b.id.length ? 1 : -1)))
+    const expected = ids.toReversed()
+    const listed = await allEvents(store)
+    same(
+      listed.map((event) => event.id),
+      expected,
+    )
+    const read = (before?: Place) => store.listEvents({}, { limit: 1, before })
+    same(await everyPage(read, 1, (event) => event.at), listed)
+  })
+
   rule('a page continues after a place whose row is not there', async (store) => {
     const stored = newestFirst(await manySessions(store), (session) => session.createdAt)
     const before = { at: t0 + 1, id: 'list-4x' }

@@ -1,0 +1,3 @@
+import { runOn } from './runtime.ts'
+
+runOn('bun', ['run'])

@@ -1,0 +1,3 @@
+import { runOn } from './runtime.ts'
+
+runOn('deno', ['run', '--allow-all', '--no-check', '--node-modules-dir=manual', '--quiet'])

@@ -1,0 +1,51 @@
+/**
+ * A process that starts, stops, revokes and extends without end, until somebody kills it. It tells
+ * its parent of every step, so that a kill can come after any number of them.
+ */
+import { randomUUID } from 'node:crypto'
+import type { Store } from '../../src/stores/store.ts'
+import {
+  endedEvent,
+  endingOf,
+  eventOf,
+  extendedEvent,
+  minute,
+  sessionOf,
+  stopOf,
+  t0,
+} from '../../src/testing/store/fixtures.ts'
+import type { AuditEvent, Session } from '../../src/types.ts'
+import { connect } from './connect.ts'
+
+const { store } = connect(JSON.parse(process.argv[2] ?? ''), 2)
+const unique = (event: AuditEvent): AuditEvent => ({ ...event, id: randomUUID() })
+const ended = (session: Session) => unique(endedEvent(session))
+const random = (sides: number) => Math.floor(Math.random() * sides)
+
+async function step(store: Store, actorId: string): Promise<void> {
+  const session = sessionOf({ id: randomUUID(), actorId, targetUserId: `target-${random(4)}` })
+  const claimed = await store.claimSession({
+    session,
+    now: t0 + random(40) * minute,
+    onConflict: 'replace',
+    exclusiveTarget: true,
+    events: { started: unique(eventOf('impersonation.started', session)), ended },
+  })
+  process.send?.('claimed')
+  if (claimed.outcome !== 'started') return
+  if (random(2) === 0) {
+    const change = { from: session.expiresAt, to: session.expiresAt + minute, now: t0 }
+    await store.extendSession(session.id, change, (extended) => unique(extendedEvent(extended)))
+  }
+  if (random(3) > 0) {
+    await store.endSession(session.id, random(2) ? stopOf(actorId) : endingOf(), ended)
+  }
+  process.send?.('ended')
+}
+
+async function churn(actorId: string): Promise<never> {
+  for (;;) await step(store, actorId)
+}
+
+process.on('disconnect', () => process.exit())
+await Promise.all([churn(`actor-${random(3)}`), churn(`actor-${random(3)}`)])

@@ -1,0 +1,55 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import type { SessionEnding, SessionExtension } from '../../src/stores/store.ts'
+import type { Session } from '../../src/types.ts'
+import type { Address } from './connect.ts'
+
+/** What a worker can be told to do. */
+export type Order =
+  | { readonly do: 'connect' | 'migrate'; readonly address: Address }
+  | {
+      readonly do: 'claim'
+      readonly session: Session
+      readonly now: number
+      readonly onConflict: 'replace' | 'reject'
+    }
+  | { readonly do: 'end'; readonly id: string; readonly ending: SessionEnding }
+  | { readonly do: 'extend'; readonly id: string; readonly change: SessionExtension }
+
+export interface Crew {
+  /** Gives every worker its order at once, and all their answers in the same order. */
+  all<Answer>(order: (worker: number) => Order): Promise<Answer[]>
+  dismiss(): Promise<void>
+}
+
+/** Starts a file of this directory as a process; Node strips its types by itself. */
+export function startWorker(file: string, ...args: string[]): ChildProcess {
+  return fork(fileURLToPath(new URL(file, import.meta.url)), args, {
+    execArgv: ['--disable-warning=ExperimentalWarning'],
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  })
+}
+
+/** Real processes, each with its own event loop and its own connections. */
+export async function hire(size: number): Promise<Crew> {
+  const workers = Array.from({ length: size }, () => startWorker('store-worker.ts'))
+  await Promise.all(workers.map((worker) => once(worker, 'message')))
+  return {
+    all: (order) =>
+      Promise.all(
+        workers.map(async (worker, n) => {
+          const reply = once(worker, 'message')
+          worker.send(order(n))
+          const [{ answer, error }] = await reply
+          if (error) throw new Error(`worker ${n}: ${error}`)
+          return answer
+        }),
+      ),
+    async dismiss() {
+      const gone = workers.map((worker) => once(worker, 'exit'))
+      for (const worker of workers) worker.disconnect()
+      await Promise.all(gone)
+    },
+  }
+}

@@ -1,0 +1,78 @@
+import { expect, it } from 'vitest'
+import { memoryStore } from '../../src/stores/memory.ts'
+import { faultyStore, storeVerbs } from '../../src/testing/faulty-store.ts'
+import { claimOf, sessionOf, start } from '../../src/testing/store/fixtures.ts'
+
+const none = { active: null, lapse: null }
+
+it('without a plan it is the store, and counts', async () => {
+  const store = faultyStore(memoryStore())
+  expect(store.name).toBe('memory')
+  await start(store)
+  await store.readStanding('root')
+  await store.readStanding('root')
+  expect(store.calls).toMatchObject({ claimSession: 1, readStanding: 2, endSession: 0 })
+  expect(Object.keys(store.calls)).toEqual([...storeVerbs])
+})
+
+it('before: rejects and nothing was done', async () => {
+  const store = faultyStore(memoryStore(), { claimSession: 'before' })
+  await expect(store.claimSession(claimOf())).rejects.toThrow('failed before anything was done')
+  expect(await store.readStanding('root')).toEqual(none)
+})
+
+it('after: rejects and it was done', async () => {
+  const store = faultyStore(memoryStore(), { claimSession: 'after' })
+  const session = sessionOf()
+  await expect(store.claimSession(claimOf(session))).rejects.toThrow('then reported an error')
+  expect((await store.readStanding('root')).active).toEqual(session)
+})
+
+it('at the nth call only', async () => {
+  const store = faultyStore(memoryStore(), { readStanding: { 2: 'before', 4: 'garbage' } })
+  expect(await store.readStanding('root')).toEqual(none)
+  await expect(store.readStanding('root')).rejects.toThrow()
+  expect(await store.readStanding('root')).toEqual(none)
+  expect(await store.readStanding('root')).toBeUndefined()
+  expect(await store.readStanding('root')).toEqual(none)
+})
+
+it('garbage: this or undefined', async () => {
+  const store = faultyStore(memoryStore(), {
+    readStanding: { garbage: 'nonsense' },
+    readSession: 'garbage',
+  })
+  expect(await store.readStanding('root')).toBe('nonsense')
+  expect(await store.readSession('none')).toBeUndefined()
+})
+
+it('hang: reaches the store when it is released', async () => {
+  const store = faultyStore(memoryStore(), { claimSession: 'hang' })
+  const claim = store.claimSession(claimOf())
+  expect(store.hanging).toBe(1)
+  expect(await store.readStanding('root')).toEqual(none)
+  store.release()
+  expect(store.hanging).toBe(0)
+  expect((await claim).outcome).toBe('started')
+})
+
+it('another plan counts anew, and an empty one heals', async () => {
+  const store = faultyStore(memoryStore(), { readStanding: 'before' })
+  await expect(store.readStanding('root')).rejects.toThrow()
+  store.plan({ readStanding: { 1: 'before' } })
+  await expect(store.readStanding('root')).rejects.toThrow()
+  expect(store.calls.readStanding).toBe(1)
+  store.plan({})
+  expect(await store.readStanding('root')).toEqual(none)
+})
+
+it('has the optional verbs of its store and no others', () => {
+  const bare = faultyStore(memoryStore())
+  expect([bare.check, bare.watch, bare.close]).toEqual([undefined, undefined, undefined])
+  const full = faultyStore({ ...memoryStore(), check: async () => {}, close: async () => {} })
+  expect([typeof full.check, full.watch, typeof full.close]).toEqual([
+    'function',
+    undefined,
+    'function',
+  ])
+})

@@ -1,0 +1,317 @@
+/** Stores with one fault each: the suite is worth what it catches. */
+import { describe, expect, it } from 'vitest'
+import { memoryStore } from '../../src/stores/memory.ts'
+import type { Store } from '../../src/stores/store.ts'
+import { runRandomCommands } from '../../src/testing/commands.ts'
+import { storeTests } from '../../src/testing/store-tests.ts'
+
+type Sabotage = (store: Store) => Partial<Store>
+
+const sabotages: Record<string, Sabotage> = {
+  'gives an actor a second session': (store) => {
+    const spare = memoryStore()
+    return {
+      claimSession: async (claim) => {
+        const result = await store.claimSession(claim)
+        return result.outcome === 'actor_busy' ? spare.claimSession(claim) : result
+      },
+    }
+  },
+  'takes every target for shared': (store) => ({
+    claimSession: (claim) => store.claimSession({ ...claim, exclusiveTarget: false }),
+  }),
+  'always replaces': (store) => ({
+    claimSession: (claim) => store.claimSession({ ...claim, onConflict: 'replace' }),
+  }),
+  'never replaces': (store) => ({
+    claimSession: (claim) => store.claimSession({ ...claim, onConflict: 'reject' }),
+  }),
+  'does not know grants': (store) => ({
+    claimSession: (claim) =>
+      store.claimSession({ ...claim, session: { ...claim.session, grantId: null } }),
+  }),
+  'takes tokens for logins': (store) => ({
+    claimSession: (claim) =>
+      store.claimSession({ ...claim, session: { ...claim.session, transport: 'session' } }),
+  }),
+  'reads first and writes after': (store) => ({
+    claimSession: async (claim) => {
+      const { active } = await store.readStanding(claim.session.actorId)
+      await new Promise((resolve) => setImmediate(resolve))
+      if (active) return store.claimSession(claim)
+      const actorId = `${claim.session.actorId} `
+      return store.claimSession({ ...claim, session: { ...claim.session, actorId } })
+    },
+  }),
+  'lets the old session go before it refuses': (store) => ({
+    claimSession: async (claim) => {
+      const result = await store.claimSession(claim)
+      if (result.outcome !== 'target_busy') return result
+      const { active } = await store.readStanding(claim.session.actorId)
+      const ending = { status: 'replaced', reason: 'replaced', at: claim.now, by: null } as const
+      if (active) {
+        await store.endSession(
+          active.id,
+          { ...ending, note: null, acknowledged: true },
+          claim.events.ended,
+        )
+      }
+      return result
+    },
+  }),
+  'closes expired sessions a millisecond late': (store) => ({
+    claimSession: (claim) => store.claimSession({ ...claim, now: claim.now - 1 }),
+  }),
+  'closes sessions a millisecond early': (store) => ({
+    claimSession: (claim) => store.claimSession({ ...claim, now: claim.now + 1 }),
+  }),
+  'does not tell what it ended': (store) => ({
+    claimSession: async (claim) => ({ ...(await store.claimSession(claim)), ended: [] }),
+  }),
+  'forgets the event of a start': (store) => ({
+    claimSession: (claim) => {
+      const started = { ...claim.events.started, id: crypto.randomUUID() }
+      return store.claimSession({ ...claim, events: { ...claim.events, started } })
+    },
+  }),
+  'stores the event of an ending afterwards': (store) => ({
+    endSession: async (id, ending, event) => {
+      const result = await store.endSession(id, ending, null)
+      if (result?.changed && event) await store.appendEvents([event(result.session)])
+      return result
+    },
+  }),
+  'stores the event of an extension for no session': (store) => ({
+    extendSession: (id, change, event) =>
+      store.extendSession(id, change, (session) => ({ ...event(session), sessionId: null })),
+  }),
+  'acknowledges at the start even where it refuses': (store) => ({
+    claimSession: async (claim) => {
+      const result = await store.claimSession(claim)
+      await store.acknowledgeLapses(claim.session.actorId)
+      return result
+    },
+  }),
+  'knows no lapse': (store) => ({
+    readStanding: async (actorId) => ({ ...(await store.readStanding(actorId)), lapse: null }),
+  }),
+  'takes every ending for known': (store) => ({
+    endSession: (id, ending, event) =>
+      store.endSession(id, { ...ending, acknowledged: true }, event),
+  }),
+  'takes no ending for known': (store) => ({
+    endSession: (id, ending, event) =>
+      store.endSession(id, { ...ending, acknowledged: false }, event),
+  }),
+  'acknowledges nothing': () => ({ acknowledgeLapses: async () => {} }),
+  'hides what is over by the clock': (store) => ({
+    readStanding: async (actorId) => {
+      const standing = await store.readStanding(actorId)
+      const over = standing.active && standing.active.expiresAt - standing.active.createdAt < 2
+      return over ? { ...standing, active: null } : standing
+    },
+  }),
+  'says of every ending that it was the one': (store) => ({
+    endSession: async (id, ending, event) => {
+      const result = await store.endSession(id, ending, event)
+      return result && { ...result, changed: true }
+    },
+  }),
+  'ends again what has ended': (store) => ({
+    endSession: async (id, ending, event) => {
+      const result = await store.endSession(id, ending, event)
+      if (result && !result.changed && event) {
+        await store.appendEvents([event(result.session)])
+      }
+      return result
+    },
+  }),
+  'extends from any expiry': (store) => ({
+    extendSession: async (id, change, event) => {
+      const from = (await store.readSession(id))?.expiresAt ?? change.from
+      return store.extendSession(id, { ...change, from }, event)
+    },
+  }),
+  'extends what is over': (store) => ({
+    extendSession: (id, change, event) => store.extendSession(id, { ...change, now: 0 }, event),
+  }),
+  'takes no notice of case': (store) => ({
+    readStanding: (actorId) => store.readStanding(actorId.toLowerCase()),
+  }),
+  'drops spaces at the end': (store) => ({
+    readSession: (id) => store.readSession(id.trimEnd()),
+  }),
+  'ends a session by a look-alike of its id': (store) => ({
+    endSession: (id, ending, event) => store.endSession(id.normalize('NFC').trim(), ending, event),
+  }),
+  'cuts long ids': (store) => ({
+    readStanding: (actorId) => store.readStanding(actorId.slice(0, 255)),
+  }),
+  'ends strings at NUL': (store) => ({
+    readStanding: (actorId) => store.readStanding(actorId.split('\0')[0] ?? ''),
+  }),
+  'replaces what is no UTF-8': (store) => ({
+    readStanding: (actorId) => store.readStanding(actorId.toWellFormed()),
+  }),
+  'cuts long reasons': (store) => ({
+    claimSession: (claim) => {
+      const reason = claim.session.reason?.slice(0, 500) ?? null
+      return store.claimSession({ ...claim, session: { ...claim.session, reason } })
+    },
+  }),
+  'fails to stop over a note': (store) => ({
+    endSession: async (id, ending, event) => {
+      if (ending.note?.includes('\0')) throw new Error('invalid byte sequence')
+      return store.endSession(id, ending, event)
+    },
+  }),
+  'lists oldest first': (store) => ({
+    listSessions: async (filter, page) => (await store.listSessions(filter, page)).reverse(),
+  }),
+  'pages by the instant alone': (store) => ({
+    listSessions: (filter, { limit, before }) =>
+      store.listSessions(filter, { limit, before: before && { at: before.at, id: '' } }),
+  }),
+  'gives a row more than the limit': (store) => ({
+    listEvents: (filter, page) => store.listEvents(filter, { ...page, limit: page.limit + 1 }),
+  }),
+  "lists by the actor's organisation": (store) => ({
+    listSessions: async (filter, page) => {
+      const rows = await store.listSessions({}, { limit: 1e6 })
+      const { orgId, ...rest } = filter
+      if (orgId === undefined) return store.listSessions(rest, page)
+      return rows.filter((row) => row.actorOrgId === orgId).slice(0, page.limit)
+    },
+  }),
+  'takes no filter but the first': (store) => ({
+    listSessions: (filter, page) => {
+      const [first] = Object.entries(filter)
+      return store.listSessions(first ? { [first[0]]: first[1] } : {}, page)
+    },
+  }),
+  'takes a prefix for a pattern': (store) => ({
+    listEvents: (filter, page) =>
+      store.listEvents(
+        filter.action?.endsWith('*')
+          ? { ...filter, action: filter.action.replace('_*', '.*').toLowerCase() }
+          : filter,
+        page,
+      ),
+  }),
+  'stores half of a batch': (store) => ({
+    appendEvents: async (events) => {
+      for (const event of events) await store.appendEvents([event])
+    },
+  }),
+  'hands out what it keeps': (store) => {
+    const kept = new Map<string, object>()
+    return {
+      readSession: async (id) => {
+        const session = await store.readSession(id)
+        if (session && !kept.has(id)) kept.set(id, { ...session })
+        return (kept.get(id) as typeof session) ?? null
+      },
+    }
+  },
+}
+
+interface Collected {
+  readonly name: string
+  readonly run: () => Promise<void>
+}
+
+function collect(factory: () => Store): Collected[] {
+  const collected: Collected[] = []
+  storeTests(
+    {
+      describe: (_, define) => define(),
+      it: (name, run) => void collected.push({ name, run }),
+    },
+    factory,
+    { seed: 7 },
+  )
+  return collected
+}
+
+async function failures(factory: () => Store): Promise<string[]> {
+  const failed: string[] = []
+  for (const { name, run } of collect(factory)) {
+    await run().catch(() => failed.push(name))
+  }
+  return failed
+}
+
+describe('storeTests', () => {
+  it('pass a store that keeps the contract', async () => {
+    expect(await failures(memoryStore)).toEqual([])
+  })
+
+  for (const [fault, sabotage] of Object.entries(sabotages)) {
+    it(`catch a store that ${fault}`, async () => {
+      const failed = await failures(() => {
+        const store = memoryStore()
+        return { ...store, ...sabotage(store) }
+      })
+      expect(failed).not.toEqual([])
+    })
+  }
+
+  it('clean up after every test, by the option or by close', async () => {
+    let [made, cleaned, closed] = [0, 0, 0]
+    const factory = () => {
+      made += 1
+      return { ...memoryStore(), close: async () => void closed++ }
+    }
+    await failures(factory)
+    expect(closed).toBe(made)
+    const tests: Collected[] = []
+    storeTests(
+      { describe: (_, define) => define(), it: (name, run) => void tests.push({ name, run }) },
+      factory,
+      { cleanup: () => cleaned++ },
+    )
+    made = 0
+    for (const { run } of tests) await run()
+    expect(cleaned).toBe(made)
+  })
+})
+
+describe('random commands', () => {
+  it('are the same for the same seed, and a failure names it', async () => {
+    const broken = () => {
+      const store = memoryStore()
+      return { ...store, ...sabotages['knows no lapse']?.(store) }
+    }
+    const run = (seed: number) =>
+      runRandomCommands(broken, { commands: 1000, seed }).then(
+        () => 'passed',
+        (error: Error) => error.message,
+      )
+    const message = await run(42)
+    expect(message).toMatch(/seed 42, command \d+/)
+    expect(await run(42)).toBe(message)
+    expect(await run(43)).not.toBe(message)
+  })
+
+  it('find lost endings, lapses and doubles by themselves', async () => {
+    for (const name of [
+      'takes every ending for known',
+      'acknowledges nothing',
+      'extends from any expiry',
+      'takes every target for shared',
+      'closes expired sessions a millisecond late',
+      'pages by the instant alone',
+      'says of every ending that it was the one',
+    ]) {
+      const factory = () => {
+        const store = memoryStore()
+        return { ...store, ...sabotages[name]?.(store) }
+      }
+      await expect(runRandomCommands(factory, { commands: 2000 }), name).rejects.toThrow(/seed/)
+    }
+  })
+
+  it('of many thousands find nothing in memoryStore', async () => {
+    await runRandomCommands(memoryStore, { commands: 5_000 })
+  })
+})
