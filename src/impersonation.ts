@@ -114,7 +114,7 @@ export function createImpersonation<User extends object>(
   /** Loaded with the first call of a route: most processes serve many requests before one, or none. */
   const route = async (call: RouteCall<User>) => {
     const { createRouter } = await import('./http/router.ts')
-    router ??= createRouter({ settings, people, sessions })
+    router ??= createRouter({ settings, people, sessions, recorder })
     return router(call)
   }
   let router: ((call: RouteCall<User>) => Promise<Response>) | undefined
@@ -194,8 +194,11 @@ export function createImpersonation<User extends object>(
 
     return {
       enter,
+      // Without a context of its own, a request made inside another one would see that one's.
       run: (now, rest) =>
-        now === null && settings.context === 'impersonating' ? rest() : context.run(now, rest),
+        now === null && settings.context === 'impersonating' && !context.tryCurrent()
+          ? rest()
+          : context.run(now, rest),
       isTarget: (now, user) => isSame(people.profile, now, user),
     }
   }

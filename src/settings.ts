@@ -226,7 +226,10 @@ function checkOrigins(origins: readonly string[]): ReadonlySet<string> {
   )
   for (const origin of origins) {
     const exact =
-      typeof origin === 'string' && URL.canParse(origin) && new URL(origin).origin === origin
+      typeof origin === 'string' &&
+      URL.canParse(origin) &&
+      new URL(origin).origin === origin &&
+      !origin.includes('*')
     want(
       'allowedOrigins',
       exact && origin !== 'null',

@@ -19,6 +19,8 @@ export interface Route {
   readonly status: 200 | 201
   /** Whether it heeds what the client believes is active; stopping and looking never depend on it. */
   readonly pinned?: true
+  /** Whether an attempt of nobody is recorded; those of everybody else are recorded by the verb. */
+  readonly audited?: true
   /** What it refuses with, beside what every route does. */
   readonly codes: readonly ErrorCode[]
   run(call: Call): Promise<Response>

@@ -1,4 +1,5 @@
-import type { RequestMeta } from '../audit/events.ts'
+import { type RequestMeta, refusedEvent } from '../audit/events.ts'
+import type { Recorder } from '../audit/recorder.ts'
 import { ImpersonationError, isImpersonationError } from '../errors.ts'
 import type { Sessions } from '../lifecycle/sessions.ts'
 import type { People } from '../people.ts'
@@ -31,12 +32,15 @@ interface Parts<User extends object> {
   readonly settings: Settings<User>
   readonly people: People<User>
   readonly sessions: Sessions<User>
+  readonly recorder: Recorder
 }
 
 const schemas = () => import('./schemas.ts')
 
 /** Answers the routes: the same Response on every framework. Never rejects for a refusal. */
-export function createRouter<User extends object>({ settings, people, sessions }: Parts<User>) {
+export function createRouter<User extends object>(parts: Parts<User>) {
+  const { settings, people, sessions, recorder } = parts
+
   async function answer(call: RouteCall<User>): Promise<Response> {
     const { request } = call
     const { route, params } = find(request.method, call.path.slice(settings.basePath.length))
@@ -66,6 +70,10 @@ export function createRouter<User extends object>({ settings, people, sessions }
   function callerOf({ request, actor, ip, native }: RouteCall<User>, route: Route) {
     if (actor === null || actor === undefined) {
       warnOfMissingLogin(request)
+      const attempt = { targetUserId: null, reason: null }
+      const meta = metaOf(request, ip)
+      if (route.audited)
+        recorder.note(refusedEvent(settings.now(), 'unauthenticated', null, attempt, meta))
       throw new ImpersonationError('unauthenticated')
     }
     const header = route.pinned ? request.headers.get(pinHeader) : null

@@ -106,6 +106,7 @@ const started = {
   answer: 'startAnswer',
   status: 201,
   pinned: true,
+  audited: true,
   codes: startCodes,
   run: start,
 } as const

@@ -1,7 +1,7 @@
 import { noMeta, type RequestMeta, sessionEvent } from '../audit/events.ts'
 import { ImpersonationError } from '../errors.ts'
-import type { Settings } from '../settings.ts'
 import type { People } from '../people.ts'
+import type { Settings } from '../settings.ts'
 import type { GuardedStore } from '../stores/guarded.ts'
 import type { Page, SessionFilter } from '../stores/store.ts'
 import type { Session, UserProfile } from '../types.ts'

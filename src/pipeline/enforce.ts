@@ -54,7 +54,7 @@ export function createEnforce<Req, User extends object>(
     const path = view.path(request)
     if (path !== pathOf(target)) readings.push(...readingsOf(path))
 
-    const kind = guarded(method, safe, readings)
+    const kind = guarded(isForm(request, view) ? '*' : method, safe, readings)
     if (kind)
       return new ImpersonationError('impersonation_write_blocked', { details: { guardrail: kind } })
     if (keeps && !overridden && keepsActor(sent, pathOf(target))) return 'actor'
@@ -69,6 +69,12 @@ export function createEnforce<Req, User extends object>(
 /** Whether a request only reads, as far as its method tells. */
 export function isSafe<Req>(request: Req, view: RequestView<Req>): boolean {
   return safeMethods.has(view.method(request)) && !saysOtherMethod(request, view)
+}
+
+/** A form may name another method in its body, where it can't be seen from here. */
+function isForm<Req>(request: Req, view: RequestView<Req>): boolean {
+  const type = view.header(request, 'content-type')
+  return type !== undefined && /^\s*(?:application\/x-www-form-urlencoded|multipart\/)/i.test(type)
 }
 
 /** A request that asks some layer below to take its method for another one. */

@@ -125,7 +125,10 @@ export function createPassage<Req, User extends object>(
     pin: Pin | null,
     resolved: Resolved<User>,
   ): Sooner<Passage<User>> {
-    if (pin !== null && pin.id !== (resolved.live?.session.id ?? 'none')) {
+    const agrees = pin === null || pin.id === (resolved.live?.session.id ?? 'none')
+    // A write that says "none" would run with the actor's own powers: that is looked up, not remembered.
+    const mustLook = pin?.id === 'none' && !isSafe(request, view)
+    if (pin !== null && (!agrees || mustLook)) {
       return resolve
         .fresh(actorId, actor)
         .then((again) => decidePinned(request, actorId, pin, again))
