@@ -33,6 +33,20 @@ export function failureRules(rule: Rule): void {
   }
 
   rule(
+    'a store that fails to read sessions costs others in that browser nothing',
+    async (setup) => {
+      const { send, start, store, whoami } = await setup()
+      const id = await start()
+      store.plan({ readSession: 'before' })
+      const cookie = `onbehalf=${id}`
+      for (const as of ['alice', 'mallory']) assert.equal(await whoami({ as, cookie }), as)
+      // Who pins by header has asked to be refused where it can't be told; so has an actor.
+      for (const ask of [{ as: 'mallory', pin: id }, { pin: 'made-up' }, { cookie: 'onbehalf=x' }])
+        refusedWith(await send('GET', '/me', ask), 503, 'impersonation_unavailable')
+    },
+  )
+
+  rule(
     'a store that fails in the middle of a session never makes the admin themselves',
     async (setup) => {
       const { send, start, store, written, clock, call, whoami } = await setup()
