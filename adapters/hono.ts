@@ -72,7 +72,9 @@ const view: RequestView<Context> = {
     bindings(c)?.requestIP?.(c.req.raw)?.address,
   async toRequest(c) {
     const { raw } = c.req
-    if (!raw.bodyUsed || raw.method === 'GET' || raw.method === 'HEAD') return raw
+    // Asking `raw.bodyUsed` would make @hono/node-server 1 begin to read.
+    const isRead = Object.keys(c.req.bodyCache).length > 0
+    if (!isRead || raw.method === 'GET' || raw.method === 'HEAD') return raw
     // Somebody has read the body; Hono keeps what they read.
     return new Request(raw.url, {
       method: raw.method,

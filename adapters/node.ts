@@ -122,6 +122,7 @@ interface Sealed extends ServerResponse {
 /** Sees to it that a response carries our headers: set at the last moment, so that no handler can lose them. */
 export function seal(response: Sealed, plan: HeaderPlan): void {
   response[plans] = plan
+  if (response[inner]) return
   response[inner] = response.writeHead
   // One function for all responses: a closure for each costs many times what it does.
   response.writeHead = writeHead as ServerResponse['writeHead']

@@ -32,6 +32,7 @@ export function adapterTests(
     parametrisedMounts: true,
     holdsSlot: true,
     tellsOrder: true,
+    readsBodyFirst: false,
     requests: Number(process.env.ONBEHALF_REQUESTS ?? 2000),
     spellings: [],
     ...options,

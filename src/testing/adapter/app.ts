@@ -101,6 +101,8 @@ export interface AdapterTestsOptions {
   readonly holdsSlot?: boolean
   /** Whether the adapter tells of a login that runs after it; one with a `getActor` of its own can't. @default true */
   readonly tellsOrder?: boolean
+  /** Whether layers run only once the body has been read. @default false */
+  readonly readsBodyFirst?: boolean
   /** How many requests of several admins are interleaved. @default ONBEHALF_REQUESTS of the environment, or 2000 */
   readonly requests?: number
   /** Paths that this framework takes for `POST /account/password`, beside those every router is asked with. @default [] */

@@ -23,7 +23,7 @@ async function warnedOnce(code: string): Promise<void> {
 /** That what code learns of the impersonation is the same everywhere, and never another request's. */
 export function contextRules(
   rule: Rule,
-  { holdsSlot, tellsOrder, requests }: Required<AdapterTestsOptions>,
+  { holdsSlot, tellsOrder, readsBodyFirst, requests }: Required<AdapterTestsOptions>,
 ): void {
   const everywhere = (world: World): readonly TestRoute[] => [
     {
@@ -90,7 +90,7 @@ export function contextRules(
         for (const how of [{}, { chunked: true }, { slow: true }]) {
           arrived = Promise.withResolvers()
           // The body comes when the layers have run: what the framework reads then, it reads by an event of the socket.
-          const after = 'slow' in how ? { after: arrived.promise } : {}
+          const after = 'slow' in how && !readsBodyFirst ? { after: arrived.promise } : {}
           const { json } = await send('POST', '/echo', { json: sent, ...how, ...after })
           for (const moment of [json.before, json.after]) {
             const { user, ...rest } = moment
