@@ -20,6 +20,7 @@ import { pathOf } from './pipeline/patterns.ts'
 import { createResolve, type Passage } from './pipeline/resolve.ts'
 import { readOptions } from './settings.ts'
 import { guardStore } from './stores/guarded.ts'
+import { createWatched } from './stores/watched.ts'
 import type { Impersonation } from './types.ts'
 import { warnOnce } from './warnings.ts'
 
@@ -100,12 +101,13 @@ export function createImpersonation<User extends object>(
   const people = createPeople(settings)
   const recorder = createRecorder(store)
   const signals = createSignals(store, now, revocationLagMs)
+  const watched = createWatched(revocationLagMs)
   const over = signals.ended
   const changed = (actorId: string) => resolve.invalidate(actorId)
 
   const endings = createEndings({ store, recorder, now, changed, over })
   const judge = createJudge({ store, people, endings, now })
-  const resolve = createResolve({ settings, clock, judge, store, signals })
+  const resolve = createResolve({ settings, clock, judge, store, signals, watched })
   const start = createStart({ settings, store, people, judge, recorder, changed, over })
   const sessions = createSessions({ settings, store, people, judge, endings, changed, start })
   const reaper = createReaper(store, judge, recorder)
@@ -232,6 +234,7 @@ export function createImpersonation<User extends object>(
     async close() {
       reaper.close()
       signals.close()
+      watched.close()
       await unwatch?.()
       await settings.store.close?.()
     },

@@ -19,6 +19,7 @@ export type { AuditFields, Context } from './pipeline/context.ts'
 export type { HeaderPlan } from './pipeline/headers.ts'
 export type { RequestView } from './pipeline/identify.ts'
 export type { RoutePattern } from './pipeline/patterns.ts'
+export { endedBy, isLapse, type Judgement, judgeClaim } from './stores/claim.ts'
 export { memoryStore } from './stores/memory.ts'
 export type {
   ClaimResult,
@@ -33,6 +34,7 @@ export type {
   SessionFilter,
   Standing,
   Store,
+  StoreVerb,
   StoreWatcher,
 } from './stores/store.ts'
 export {

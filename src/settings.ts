@@ -1,6 +1,6 @@
 import type { ImpersonationOptions } from './options.ts'
 import { compilePatterns } from './pipeline/patterns.ts'
-import type { Store } from './stores/store.ts'
+import { type Store, storeVerbs } from './stores/store.ts'
 import { accessLevels, guardrailKinds } from './types.ts'
 
 /** The options after the check: complete, compiled, frozen. */
@@ -33,18 +33,6 @@ const known = [
   'now',
 ] as const satisfies readonly (keyof ImpersonationOptions<object>)[]
 
-const storeVerbs = [
-  'claimSession',
-  'readStanding',
-  'readSession',
-  'listSessions',
-  'endSession',
-  'extendSession',
-  'acknowledgeLapses',
-  'appendEvents',
-  'listEvents',
-] as const satisfies readonly (keyof Store)[]
-
 /**
  * Checks the options once and fills in the defaults.
  * @throws {TypeError} naming the option in quotes and what it wants
@@ -55,13 +43,13 @@ export function readOptions<User extends object>(options: ImpersonationOptions<U
   const store = checkStore(options.store)
   want('findUser', typeof options.findUser === 'function', 'a function (id) => user')
   want('can', typeof options.can === 'function', 'a function (user, action, target?) => boolean')
-  const { describe, now = Date.now } = options
+  const { describe, now } = options
   want(
     'describe',
     describe === undefined || typeof describe === 'function',
     'a function (user) => { id, … }',
   )
-  want('now', typeof now === 'function', 'a function () => ms since the epoch')
+  want('now', now === undefined || typeof now === 'function', 'a function () => ms since the epoch')
 
   const maxDurationMs = positive('maxDurationMs', options.maxDurationMs, 60 * 60_000)
   const defaultDurationMs = positive(
@@ -82,7 +70,7 @@ export function readOptions<User extends object>(options: ImpersonationOptions<U
     findUser: options.findUser,
     can: options.can,
     describe,
-    now,
+    now: now === undefined ? Date.now : wholeMs(now),
     basePath: checkBasePath(options.basePath ?? '/impersonation'),
     maxDurationMs,
     defaultDurationMs,
@@ -237,4 +225,13 @@ function checkOrigins(origins: readonly string[]): ReadonlySet<string> {
     )
   }
   return new Set(origins)
+}
+
+/** A clock that gives fractions would end as a refusal of the database; one that gives no number would never expire anything. */
+function wholeMs(now: () => number): () => number {
+  return () => {
+    const at = Math.floor(now())
+    want('now', Number.isSafeInteger(at), 'a function that gives ms since the epoch')
+    return at
+  }
 }

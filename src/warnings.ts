@@ -26,6 +26,8 @@ export type WarningCode =
   | 'ONBEHALF_SCHEMA'
   /** The store failed; actors were answered 503. */
   | 'ONBEHALF_STORE_FAILED'
+  /** The store's messages do not arrive; the cache does without them. */
+  | 'ONBEHALF_WATCH'
   | 'ONBEHALF_EVENT_NOT_STORED'
   /** `findUser` gave a user with another id than the one asked for. */
   | 'ONBEHALF_OTHER_USER'

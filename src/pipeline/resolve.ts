@@ -6,6 +6,7 @@ import type { Settings } from '../settings.ts'
 import { type Cached, createCache } from '../stores/cached.ts'
 import type { GuardedStore } from '../stores/guarded.ts'
 import type { Standing } from '../stores/store.ts'
+import type { Watched } from '../stores/watched.ts'
 import type { Impersonation, Session } from '../types.ts'
 import { warnOnce } from '../warnings.ts'
 import { type HeaderPlan, impersonatingHeaders } from './headers.ts'
@@ -63,14 +64,14 @@ interface Parts<User extends object> {
   readonly judge: Judge<User>
   readonly store: GuardedStore
   readonly signals: Signals
+  readonly watched: Watched
 }
 
 export function createResolve<User extends object>(parts: Parts<User>): Resolve<User> {
-  const { settings, clock, judge, store, signals } = parts
+  const { settings, clock, judge, store, signals, watched } = parts
   const { cacheTtlMs, revocationLagMs } = settings
-  let healthy = false
 
-  const standsFor = () => (healthy ? cacheTtlMs : Math.min(cacheTtlMs, revocationLagMs))
+  const standsFor = () => (watched.isHealthy() ? cacheTtlMs : Math.min(cacheTtlMs, revocationLagMs))
 
   /** A live target is looked up again after the lag even while the store tells of its own changes. */
   function isFresh({ live, readAt, judgedAt }: Resolved<User>): boolean {
@@ -98,7 +99,7 @@ export function createResolve<User extends object>(parts: Parts<User>): Resolve<
     // What has run out may have been extended elsewhere: the store has the last word.
     const vouched =
       previous?.live &&
-      healthy &&
+      watched.isHealthy() &&
       !clock.olderThan(previous.readAt, cacheTtlMs) &&
       previous.live.session.expiresAt > clock.now()
         ? previous
@@ -158,8 +159,8 @@ export function createResolve<User extends object>(parts: Parts<User>): Resolve<
     },
     watchIs(up) {
       // What was missed while nobody listened is not known: everything is read again.
-      if (up && !healthy) cache.invalidate(null)
-      healthy = up
+      if (up && !watched.isHealthy()) cache.invalidate(null)
+      watched.is(up)
     },
   }
 }

@@ -221,3 +221,17 @@ export interface StoreWatcher {
   /** How long a silence may last before the watch counts as unhealthy, in milliseconds. */
   readonly silenceMs: number
 }
+
+/** The verbs that every store has. */
+export const storeVerbs = [
+  'claimSession',
+  'readStanding',
+  'readSession',
+  'listSessions',
+  'endSession',
+  'extendSession',
+  'acknowledgeLapses',
+  'appendEvents',
+  'listEvents',
+] as const satisfies readonly (keyof Store)[]
+export type StoreVerb = (typeof storeVerbs)[number]

@@ -1,17 +1,4 @@
-import type { Store } from '../stores/store.ts'
-
-export const storeVerbs = [
-  'claimSession',
-  'readStanding',
-  'readSession',
-  'listSessions',
-  'endSession',
-  'extendSession',
-  'acknowledgeLapses',
-  'appendEvents',
-  'listEvents',
-] as const
-export type StoreVerb = (typeof storeVerbs)[number]
+import { type Store, type StoreVerb, storeVerbs } from '../stores/store.ts'
 
 /** How a call goes wrong. */
 export type Fault =

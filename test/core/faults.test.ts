@@ -1,12 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { type AuditEvent, memoryStore, type Session, type Store } from '../../src/index.ts'
-import {
-  type Fault,
-  type FaultyStore,
-  faultyStore,
-  type StoreVerb,
-  storeVerbs,
-} from '../../src/testing/faulty-store.ts'
+import { type StoreVerb, storeVerbs } from '../../src/stores/store.ts'
+import { type Fault, type FaultyStore, faultyStore } from '../../src/testing/faulty-store.ts'
 import {
   codeOf,
   type Engine,

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
 import { memoryStore } from '../../src/stores/memory.ts'
-import { faultyStore, storeVerbs } from '../../src/testing/faulty-store.ts'
+import { storeVerbs } from '../../src/stores/store.ts'
+import { faultyStore } from '../../src/testing/faulty-store.ts'
 import { claimOf, sessionOf, start } from '../../src/testing/store/fixtures.ts'
 
 const none = { active: null, lapse: null }
