@@ -1,13 +1,14 @@
 import { and, desc, eq, gt, gte, lt, or, type SQL, sql } from 'drizzle-orm'
 import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
-import type {
-  AuditEvent,
-  ClaimResult,
-  Place,
-  Session,
-  SessionClaim,
-  SessionEnding,
-  Store,
+import {
+  type AuditEvent,
+  type ClaimResult,
+  judgeClaim,
+  type Place,
+  type Session,
+  type SessionClaim,
+  type SessionEnding,
+  type Store,
 } from 'onbehalf'
 import type { Database } from './database.ts'
 import { events, sessions } from './tables.ts'
@@ -163,12 +164,12 @@ export function drizzleStore(db: Database): Store {
   }
 }
 
+/** What a claim means is the library's to say; that it happens completely or not at all is ours. */
 async function claimOnce(tx: Transaction, claim: SessionClaim): Promise<ClaimResult> {
-  const { session, now, onConflict, exclusiveTarget } = claim
+  const { session, exclusiveTarget } = claim
   const isLogin = session.transport === 'session'
-  const ended: Session[] = []
 
-  // Who stands in the way: the actor's own session, whoever is on the target, whoever uses the grant.
+  // Whoever may stand in the way: the actor's own session, those on the target, the one on the grant.
   const active = eq(sessions.status, 'active')
   const rivals = await tx
     .select()
@@ -182,36 +183,19 @@ async function claimOnce(tx: Transaction, claim: SessionClaim): Promise<ClaimRes
         never,
       ),
     )
+  const { endings, refusal } = judgeClaim(claim, rivals.map(toSession))
 
-  // What is over by the clock ends first, at its own expiry. Its actor may not know of it: a lapse.
-  for (const { id, expiresAt: at } of rivals.filter((rival) => rival.expiresAt <= now)) {
-    ended.push(await endFor(tx, claim, id, { ...byNobody, at }))
+  const ended: Session[] = []
+  for (const { session: rival, ending } of endings) {
+    const over = await end(tx, rival.id, ending)
+    if (!over)
+      throw new Error('A session that was active a moment ago is not: the lock did not hold.')
+    await insertEvents(tx, [claim.events.ended(over)])
+    ended.push(over)
   }
-  const live = rivals.filter((rival) => rival.expiresAt > now)
-
-  const onTarget = (rival: Session) =>
-    exclusiveTarget && rival.targetUserId === session.targetUserId
-  const isOwn = (rival: Session) =>
-    rival.actorId === session.actorId &&
-    ((isLogin && rival.transport === 'session') || onTarget(rival))
-  const own = live.filter(isOwn)
-  const others = live.filter((rival) => !isOwn(rival))
-  const refuse = (outcome: 'actor_busy' | 'target_busy' | 'grant_busy', by: Row): ClaimResult => ({
-    outcome,
-    by: toSession(by),
-    ended,
-  })
-
   // A refusal commits what has expired, and touches nothing else.
-  if (own[0] && onConflict === 'reject') return refuse('actor_busy', own[0])
-  const holder = others.find(onTarget)
-  if (holder) return refuse('target_busy', holder)
-  if (others[0]) return refuse('grant_busy', others[0])
+  if (refusal) return { ...refusal, ended }
 
-  const byActor = { status: 'replaced', reason: 'replaced', at: now, by: session.actorId } as const
-  for (const { id } of own) {
-    ended.push(await endFor(tx, claim, id, { ...byActor, note: null, acknowledged: true }))
-  }
   await acknowledge(tx, session.actorId)
   await tx.insert(sessions).values({
     ...toRow(session),
@@ -221,23 +205,6 @@ async function claimOnce(tx: Transaction, claim: SessionClaim): Promise<ClaimRes
   })
   await insertEvents(tx, [claim.events.started])
   return { outcome: 'started', ended }
-}
-
-const byNobody = {
-  status: 'expired',
-  reason: 'expired',
-  by: null,
-  note: null,
-  acknowledged: false,
-} as const
-
-/** Ends a session that stands in the way of a claim, with its event. */
-async function endFor(tx: Transaction, claim: SessionClaim, id: string, ending: SessionEnding) {
-  const ended = await end(tx, id, ending)
-  if (!ended)
-    throw new Error('A session that was active a moment ago is not: the lock did not hold.')
-  await insertEvents(tx, [claim.events.ended(ended)])
-  return ended
 }
 
 /** Ends an active session: one update frees its keys. Null when it was over already, or never there. */
