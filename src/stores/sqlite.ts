@@ -74,6 +74,7 @@ export function sqliteStore(options: SqliteStoreOptions): Store & { close(): Pro
     acknowledgeLapses: first(store.acknowledgeLapses),
     appendEvents: first(store.appendEvents),
     listEvents: first(store.listEvents),
+    check: prepared,
     close() {
       closing ??= finish()
       return closing

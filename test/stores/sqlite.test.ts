@@ -55,6 +55,15 @@ it('touches no file before its first verb, and then makes it', async () => {
   plain.close()
 })
 
+it('makes it when it is checked, so that `ready()` says at start-up what is wrong with it', async () => {
+  await open().check?.()
+  const tables = new DatabaseSync(file, { readOnly: true }).prepare(
+    "select name from sqlite_master where name = 'impersonation_sessions'",
+  )
+  expect(tables.all()).toHaveLength(1)
+  await expect(open(directory).check?.()).rejects.toThrow()
+})
+
 it('keeps what it stored for the next process', async () => {
   const store = open()
   const session = await start(store)
