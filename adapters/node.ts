@@ -161,15 +161,21 @@ function applyPlan(response: ServerResponse, { set, isPrivate, cookie }: HeaderP
   if (cookie !== null) response.appendHeader('Set-Cookie', cookie)
   if (!isPrivate) return
   response.setHeader('Cache-Control', noStore)
-  for (const name of cacheHeaders) if (response.hasHeader(name)) response.removeHeader(name)
-  response.setHeader('Vary', varyWith(textOf(response, 'vary')))
-  if (response.hasHeader('access-control-allow-origin')) {
-    response.setHeader(
-      'Access-Control-Expose-Headers',
-      exposeWith(textOf(response, 'access-control-expose-headers')),
-    )
+  // One look at the names: asking for each header that may be there costs more than the rest.
+  let varies = false
+  for (const name of response.getHeaderNames()) {
+    if (name === 'vary') varies = true
+    else if (keeping.has(name)) response.removeHeader(name)
+    else if (name === 'access-control-allow-origin') {
+      const exposed = textOf(response, 'access-control-expose-headers')
+      response.setHeader('Access-Control-Expose-Headers', exposeWith(exposed))
+    }
   }
+  response.setHeader('Vary', varies ? varyWith(textOf(response, 'vary')) : varyAlone)
 }
+
+const keeping: ReadonlySet<string> = new Set(cacheHeaders)
+const varyAlone = varyWith(null)
 
 function textOf(response: ServerResponse, name: string): string | undefined {
   const value = response.getHeader(name)

@@ -3,11 +3,14 @@
  * round, rounds shuffled, CPU time of the server process per request. Differences under half a
  * microsecond are noise.
  */
-import { type ChildProcess, fork } from 'node:child_process'
+import { type ChildProcess, execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 
-const frameworks = ['express', 'fastify', 'hono'] as const
+const all = ['express', 'fastify', 'hono']
+const frameworks = all.filter(
+  (name) => process.argv.includes(name) || !all.some((each) => process.argv.includes(each)),
+)
 const variants = ['bare', 'empty', 'handwritten', 'user', 'admin', 'impersonating'] as const
 const rounds = Number(process.env.ROUNDS ?? 7)
 const requests = Number(process.env.REQUESTS ?? 20_000)
@@ -35,10 +38,21 @@ async function drive(port: number, token: string, count: number): Promise<void> 
   )
 }
 
+/** One core for the server and another for us, where the system can: otherwise it is noisier. */
+function pin(pid: number | undefined, core: number): void {
+  try {
+    execFileSync('taskset', ['-cp', String(core), String(pid)], { stdio: 'ignore' })
+  } catch {
+    // No taskset here.
+  }
+}
+pin(process.pid, 0)
+
 async function measure(framework: string, variant: string): Promise<number> {
   const child = fork(new URL('./server.ts', import.meta.url), [framework, variant], {
     execArgv: ['--single-threaded-gc'],
   })
+  pin(child.pid, 1)
   const { port } = await messages(child)
   const token = variant === 'user' ? 'alice' : 'root'
   const cpu = async () => {
