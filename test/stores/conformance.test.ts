@@ -7,12 +7,15 @@ import { storeTests } from '../../src/testing/store-tests.ts'
 import { type Address, kyselyOn, servers } from '../support/connect.ts'
 import { describeOn, dropDatabase, makeDatabase } from '../support/databases.ts'
 
+/** The same commands each time; `npm run test:soak` throws the dice. */
+const seed = 4711
+
 describe('memoryStore', () => {
-  storeTests({ describe, it }, memoryStore)
+  storeTests({ describe, it }, memoryStore, { seed })
 })
 
 describe("sqliteStore in ':memory:'", () => {
-  storeTests({ describe, it }, () => sqliteStore({ file: ':memory:' }))
+  storeTests({ describe, it }, () => sqliteStore({ file: ':memory:' }), { seed })
 })
 
 describe('sqliteStore in a file', () => {
@@ -20,11 +23,15 @@ describe('sqliteStore in a file', () => {
   afterAll(async () => {
     await Promise.all(files.map(dropDatabase))
   })
-  storeTests({ describe, it }, async () => {
-    const address = await makeDatabase('sqlite')
-    files.push(address)
-    return sqliteStore({ file: 'file' in address ? address.file : '' })
-  })
+  storeTests(
+    { describe, it },
+    async () => {
+      const address = await makeDatabase('sqlite')
+      files.push(address)
+      return sqliteStore({ file: 'file' in address ? address.file : '' })
+    },
+    { seed },
+  )
 })
 
 for (const server of ['postgres', 'mysql'] as const) {
@@ -40,12 +47,16 @@ for (const server of ['postgres', 'mysql'] as const) {
       await db.destroy()
       await dropDatabase(address)
     })
-    storeTests({ describe, it }, async () => {
-      await db.deleteFrom('impersonation_sessions').execute()
-      await db.deleteFrom('impersonation_events').execute()
-      if (server === 'mysql' || address.kind === 'sqlite') return kyselyStore(db)
-      const { database } = address
-      return kyselyStore(db, { listen: () => new pg.Client({ ...servers.postgres, database }) })
-    })
+    storeTests(
+      { describe, it },
+      async () => {
+        await db.deleteFrom('impersonation_sessions').execute()
+        await db.deleteFrom('impersonation_events').execute()
+        if (server === 'mysql' || address.kind === 'sqlite') return kyselyStore(db)
+        const { database } = address
+        return kyselyStore(db, { listen: () => new pg.Client({ ...servers.postgres, database }) })
+      },
+      { seed },
+    )
   })
 }
