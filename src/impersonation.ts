@@ -4,6 +4,7 @@ import { createClock } from './clock.ts'
 import { clearCookie } from './http/cookie.ts'
 import { renderRefusal } from './http/page.ts'
 import type { RouteCall } from './http/router.ts'
+import { type Carry, createCarry } from './lifecycle/carry.ts'
 import { createEndings } from './lifecycle/ending.ts'
 import { createJudge } from './lifecycle/judge.ts'
 import { createReaper } from './lifecycle/reaper.ts'
@@ -15,9 +16,12 @@ import { createPeople } from './people.ts'
 import { type Context, createContext } from './pipeline/context.ts'
 import type { HeaderPlan } from './pipeline/headers.ts'
 import type { RequestView } from './pipeline/identify.ts'
+import { createLives, type Passage } from './pipeline/live.ts'
 import { createPassage } from './pipeline/passage.ts'
 import { pathOf } from './pipeline/patterns.ts'
-import { createResolve, type Passage } from './pipeline/resolve.ts'
+import { createResolve } from './pipeline/resolve.ts'
+import { createBlock, createWalls, type Walls } from './pipeline/walls.ts'
+import { createWho, type Who } from './pipeline/who.ts'
 import { readOptions } from './settings.ts'
 import { guardStore } from './stores/guarded.ts'
 import { createWatched } from './stores/watched.ts'
@@ -25,7 +29,11 @@ import type { Impersonation } from './types.ts'
 import { warnOnce } from './warnings.ts'
 
 /** The engine: made once, handed to an adapter, asked by handlers. */
-export interface ImpersonationEngine<User extends object> extends Context<User> {
+export interface ImpersonationEngine<User extends object>
+  extends Context<User>,
+    Walls,
+    Who<User>,
+    Carry {
   /** Start, stop, list, revoke … from code; each verb checks who calls, as the routes do. */
   readonly sessions: Sessions<User>
   /** Where the routes are, below the place where the middleware is mounted. */
@@ -97,21 +105,24 @@ export function createImpersonation<User extends object>(
   const settings = readOptions(options)
   const { now, revocationLagMs } = settings
   const clock = createClock(now)
-  const store = guardStore(settings.store, settings.storeTimeoutMs)
+  const context = createContext(settings)
+  // Whatever request it serves, the store's own work is nobody's: a guarded database must not refuse it.
+  const store = guardStore(settings.store, settings.storeTimeoutMs, (ask) => context.run(null, ask))
   const people = createPeople(settings)
   const recorder = createRecorder(store)
+  const block = createBlock(recorder, now)
   const signals = createSignals(store, now, revocationLagMs)
+  const lives = createLives(signals, block)
   const watched = createWatched(revocationLagMs)
   const over = signals.ended
   const changed = (actorId: string) => resolve.invalidate(actorId)
 
   const endings = createEndings({ store, recorder, now, changed, over })
   const judge = createJudge({ store, people, endings, now })
-  const resolve = createResolve({ settings, clock, judge, store, signals, watched })
+  const resolve = createResolve({ settings, clock, judge, store, signals, lives, watched })
   const start = createStart({ settings, store, people, judge, recorder, changed, over })
   const sessions = createSessions({ settings, store, people, judge, endings, changed, start })
   const reaper = createReaper(store, judge, recorder)
-  const context = createContext(settings, recorder)
 
   /** Loaded with the first call of a route: most processes serve many requests before one, or none. */
   const route = async (call: RouteCall<User>) => {
@@ -215,6 +226,9 @@ export function createImpersonation<User extends object>(
 
   return Object.freeze({
     ...context,
+    ...createWalls(context.current, block),
+    ...createWho(context, people),
+    ...createCarry({ context, store, judge, lives }),
     basePath: settings.basePath,
     sessions,
     caller: (user: User) => ({ user, profile: people.profile(user), meta: noMeta }),

@@ -12,13 +12,19 @@ export {
   type Entrance,
   type ImpersonationEngine,
 } from './impersonation.ts'
+export type { Carry, Snapshot } from './lifecycle/carry.ts'
 export type { SessionState, Sessions } from './lifecycle/sessions.ts'
 export type { Caller, Started, StartRequest } from './lifecycle/start.ts'
 export type { ImpersonationOptions, UserDescription } from './options.ts'
-export type { AuditFields, Context } from './pipeline/context.ts'
+export type { Classification, ClassifyRequest } from './pipeline/classify.ts'
+export type { Context } from './pipeline/context.ts'
+export { actorCredentials, type ForwardOptions, type IncomingHeaders } from './pipeline/forward.ts'
 export type { HeaderPlan } from './pipeline/headers.ts'
-export type { RequestView } from './pipeline/identify.ts'
+export type { PeekedBody, RequestView } from './pipeline/identify.ts'
 export type { RoutePattern } from './pipeline/patterns.ts'
+export type { SqlSettings } from './pipeline/sql-settings.ts'
+export type { Walls } from './pipeline/walls.ts'
+export type { AuditFields, Who } from './pipeline/who.ts'
 export { endedBy, isLapse, type Judgement, judgeClaim } from './stores/claim.ts'
 export { memoryStore } from './stores/memory.ts'
 export type {

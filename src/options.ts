@@ -1,3 +1,4 @@
+import type { Classification, ClassifyRequest } from './pipeline/classify.ts'
 import type { RoutePattern } from './pipeline/patterns.ts'
 import type { Store } from './stores/store.ts'
 import type { AccessLevel, Action, Guardrail } from './types.ts'
@@ -70,6 +71,13 @@ export interface ImpersonationOptions<User extends object> {
    * headers still tell of the session. Matched tightly: an unusual spelling runs as the target. @default []
    */
   keepActorRoutes?: readonly RoutePattern[]
+
+  /**
+   * Tells what a request does where its method does not: `'read'`, `'write'`, `{ guard: 'payment' }`,
+   * `'unknown'`; undefined leaves it to method and path. Asked for every request under impersonation.
+   * What throws or can't be told is refused. `graphqlClassifier` from `onbehalf/graphql` is one for GraphQL.
+   */
+  classify?: (request: ClassifyRequest) => Awaitable<Classification>
 
   /**
    * What happens to a write without a pin after a session has ended by itself or by others: `'refuse'`

@@ -13,8 +13,8 @@ export interface People<User extends object> {
    * a "no" would let a request of theirs on as themselves.
    */
   may(user: User, action: Action, target?: User): boolean | Promise<boolean>
-  /** The same of somebody who is not there, by id: a user who is gone may do nothing. */
-  mayStillStart(id: string): Promise<boolean>
+  /** Somebody who is not there, by id, if they may still start; null when they may not, or are gone. */
+  actor(id: string): Promise<User | null>
   /** The target, fit to be impersonated, or why not. Rejects when the host can't look users up. */
   target(id: string, orgId: string | null): Promise<Target<User>>
 }
@@ -98,9 +98,10 @@ export function createPeople<User extends object>(settings: Settings<User>): Peo
     profile,
     may,
     target,
-    async mayStillStart(id) {
+    async actor(id) {
       const user = await find(id, null)
-      return user !== null && profile(user).id === id && (await may(user, 'start'))
+      if (user === null || profile(user).id !== id) return null
+      return (await may(user, 'start')) ? user : null
     },
   }
 }

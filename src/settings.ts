@@ -21,6 +21,7 @@ const known = [
   'guardrails',
   'fullAccessRoutes',
   'keepActorRoutes',
+  'classify',
   'onLapse',
   'cache',
   'revocationLagMs',
@@ -43,11 +44,16 @@ export function readOptions<User extends object>(options: ImpersonationOptions<U
   const store = checkStore(options.store)
   want('findUser', typeof options.findUser === 'function', 'a function (id) => user')
   want('can', typeof options.can === 'function', 'a function (user, action, target?) => boolean')
-  const { describe, now } = options
+  const { describe, classify, now } = options
   want(
     'describe',
     describe === undefined || typeof describe === 'function',
     'a function (user) => { id, … }',
+  )
+  want(
+    'classify',
+    classify === undefined || typeof classify === 'function',
+    "a function (request) => 'read', 'write', …",
   )
   want('now', now === undefined || typeof now === 'function', 'a function () => ms since the epoch')
 
@@ -86,6 +92,7 @@ export function readOptions<User extends object>(options: ImpersonationOptions<U
     guardrails: checkGuardrails(options.guardrails),
     fullAccessRoutes: compilePatterns('fullAccessRoutes', options.fullAccessRoutes ?? []),
     keepActorRoutes: compilePatterns('keepActorRoutes', options.keepActorRoutes ?? [], 'exact'),
+    classify,
     onLapse: oneOf('onLapse', options.onLapse, ['refuse', 'pass'], 'refuse'),
     ...checkCache(options.cache),
     revocationLagMs,

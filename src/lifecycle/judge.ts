@@ -17,10 +17,18 @@ export type Verdict<User> =
 export interface Judge<User> {
   /** Reads where the actor stands, and judges. `known` spares the read while the cache vouches for it. */
   standing(actorId: string, known?: Standing): Promise<Verdict<User>>
-  /** Judges a session by its clock, its actor and its target; ends it where one of them says so. */
-  review(session: Session): Promise<void>
+  /**
+   * Judges a session by its clock, its actor and its target; ends it where one of them says so.
+   * Gives both people while it stands, null when it is over.
+   */
+  review(session: Session): Promise<Pair<User> | null>
   /** A start whose answer was lost: should it turn out to have happened, it is ended. */
   doubt(sessionId: string): void
+}
+
+interface Pair<User> {
+  readonly actor: User
+  readonly target: User
 }
 
 interface Parts<User extends object> {
@@ -60,19 +68,26 @@ export function createJudge<User extends object>(parts: Parts<User>): Judge<User
     throw new ImpersonationError('impersonation_unavailable', { cause })
   }
 
-  async function review(session: Session): Promise<void> {
+  async function review(session: Session): Promise<Pair<User> | null> {
     if (session.expiresAt <= now()) {
       await endings.expire(session)
-      return
+      return null
     }
-    const unfit = await fault(session)
-    if (unfit) await endings.revoke(session, { reason: unfit })
+    const pair = await pairOf(session)
+    if ('unfit' in pair) {
+      await endings.revoke(session, { reason: pair.unfit })
+      return null
+    }
+    // The lookups took their time: what ran out meanwhile is over.
+    return session.expiresAt > now() ? pair : review(session)
   }
 
-  async function fault(session: Session): Promise<EndedReason | undefined> {
-    if (doubtful.has(session.id)) return 'start_failed'
-    if (!(await people.mayStillStart(session.actorId))) return 'actor_not_allowed'
-    return (await people.target(session.targetUserId, session.targetOrgId)).unfit
+  async function pairOf(session: Session): Promise<Pair<User> | { unfit: EndedReason }> {
+    if (doubtful.has(session.id)) return { unfit: 'start_failed' }
+    const actor = await people.actor(session.actorId)
+    if (!actor) return { unfit: 'actor_not_allowed' }
+    const target = await people.target(session.targetUserId, session.targetOrgId)
+    return target.unfit === undefined ? { actor, target: target.user } : { unfit: target.unfit }
   }
 
   return {

@@ -2,19 +2,19 @@ import { ImpersonationError } from '../errors.ts'
 import type { Settings } from '../settings.ts'
 import type { AccessLevel, Guardrail } from '../types.ts'
 import { catalogueKind } from './catalogue.ts'
+import { type Classification, createClassify } from './classify.ts'
 import type { RequestView } from './identify.ts'
-import { pathOf, readingsOf, readsOneWay, safeMethods } from './patterns.ts'
+import { isForm, isSafe, saysOtherMethod } from './methods.ts'
+import { pathOf, readingsOf, readsOneWay } from './patterns.ts'
+
+/** The refusal, or as whom a request runs. */
+export type Verdict = ImpersonationError | 'target' | 'actor'
 
 /**
- * Whether a request may go on under an access level: gives the refusal, or as whom it runs.
- * Guardrails come first and hold at every level, also where the actor keeps their identity.
+ * Whether a request may go on under an access level. Guardrails come first and hold at every level,
+ * also where the actor keeps their identity. A Promise only where the host's `classify` gives one.
  */
-export type Enforce<Req> = (
-  request: Req,
-  level: AccessLevel,
-) => ImpersonationError | 'target' | 'actor'
-
-const overrideHeaders = ['x-http-method-override', 'x-http-method', 'x-method-override'] as const
+export type Enforce<Req> = (request: Req, level: AccessLevel) => Verdict | Promise<Verdict>
 
 export function createEnforce<Req, User extends object>(
   settings: Settings<User>,
@@ -24,6 +24,8 @@ export function createEnforce<Req, User extends object>(
   const guardsSafe = guardrails?.some(({ patterns }) => !patterns.unsafeOnly) ?? false
   const keeps = keepActorRoutes.size > 0
   const needsFull = fullAccessRoutes.size > 0
+  const classify = settings.classify && createClassify(settings.classify, view)
+  const looksAtReads = guardsSafe || keeps || needsFull || classify !== undefined
 
   function guarded(
     method: string,
@@ -40,58 +42,52 @@ export function createEnforce<Req, User extends object>(
   }
 
   return function enforce(request, level) {
+    const marked = view.marked?.(request)
+    if (marked) return blocked(marked)
+    const safe = isSafe(request, view)
+    // The common case by far: a read, and nothing that speaks of reads.
+    if (safe && !looksAtReads) return 'target'
+
     const sent = view.method(request)
     const overridden = saysOtherMethod(request, view)
-    const safe = safeMethods.has(sent) && !overridden
-    // The common case by far: a read, and no pattern that speaks of reads.
-    if (safe && !guardsSafe && !needsFull && !keeps) return 'target'
-
-    const method = overridden ? '*' : sent
-    const target = view.target(request)
-    const readings = [...readingsOf(target)]
-    const route = view.route?.(request)
-    if (route) readings.push(...readingsOf(route))
-    const path = view.path(request)
-    if (path !== pathOf(target)) readings.push(...readingsOf(path))
-
+    const method = overridden ? '*' : sent.toUpperCase()
+    const readings = readingsOfRequest(request, view)
     const kind = guarded(isForm(request, view) ? '*' : method, safe, readings)
-    if (kind)
-      return new ImpersonationError('impersonation_write_blocked', { details: { guardrail: kind } })
-    if (keeps && !overridden && keepsActor(sent, pathOf(target))) return 'actor'
-    if (level === 'view' && !safe) return new ImpersonationError('grant_view_only')
-    if (level !== 'full' && needsFull && fullAccessRoutes.find(method, readings)) {
-      return new ImpersonationError('full_access_required')
+    if (kind) return blocked(kind)
+
+    const judge = (said: Classification): Verdict => {
+      if (typeof said === 'object') return blocked(said.guard)
+      if (said === 'unknown') return level === 'view' ? viewOnly() : untold()
+      if (keeps && !overridden && keepsActor(sent, pathOf(view.target(request)))) return 'actor'
+      const reads = safe ? said !== 'write' : said === 'read' && !overridden
+      if (level === 'view' && !reads) return viewOnly()
+      if (level !== 'full' && needsFull && fullAccessRoutes.find(method, readings))
+        return new ImpersonationError('full_access_required')
+      return 'target'
     }
-    return 'target'
+    const said = classify?.(request, readings)
+    return said instanceof Promise ? said.then(judge) : judge(said)
   }
 }
 
-/** Whether a request only reads, as far as its method tells. */
-export function isSafe<Req>(request: Req, view: RequestView<Req>): boolean {
-  return safeMethods.has(view.method(request)) && !saysOtherMethod(request, view)
-}
-
-/** A form may name another method in its body, where it can't be seen from here. */
-function isForm<Req>(request: Req, view: RequestView<Req>): boolean {
-  const type = view.header(request, 'content-type')
-  return type !== undefined && /^\s*(?:application\/x-www-form-urlencoded|multipart\/)/i.test(type)
-}
-
-/** A request that asks some layer below to take its method for another one. */
-function saysOtherMethod<Req>(request: Req, view: RequestView<Req>): boolean {
-  for (const name of overrideHeaders) if (view.header(request, name) !== undefined) return true
+/** Every way in which this request's path may be read: as sent, below the mount, as the framework matched it. */
+function readingsOfRequest<Req>(request: Req, view: RequestView<Req>): readonly string[] {
   const target = view.target(request)
-  const query = target.indexOf('?')
-  return query >= 0 && /method|%/i.test(target) && namesMethod(target.slice(query + 1))
+  const path = view.path(request)
+  const route = view.route?.(request)
+  const readings = [...readingsOf(target)]
+  if (route) readings.push(...readingsOf(route))
+  if (path !== pathOf(target)) readings.push(...readingsOf(path))
+  return readings
 }
 
-function namesMethod(query: string): boolean {
-  return query.split(/[&;]/).some((pair) => {
-    const name = pair.split('=', 1)[0] ?? ''
-    try {
-      return /^\s*_method\b/i.test(decodeURIComponent(name.replaceAll('+', ' ')))
-    } catch {
-      return true
-    }
+const viewOnly = () => new ImpersonationError('grant_view_only')
+
+const blocked = (kind: Guardrail) =>
+  new ImpersonationError('impersonation_write_blocked', { details: { guardrail: kind } })
+
+const untold = () =>
+  new ImpersonationError('impersonation_write_blocked', {
+    message: 'What this request would do can not be told, so it is not done while impersonating.',
+    details: { guardrail: null },
   })
-}

@@ -9,7 +9,13 @@ export interface HeaderPlan {
 }
 
 /** Sent by clients these mean nothing; they are removed before any handler could believe them. */
-export const forgeable = ['x-impersonating', 'x-impersonated-user-id'] as const
+export const forgeable = [
+  'x-impersonating',
+  'x-impersonated-user-id',
+  'x-impersonator-id',
+  'x-impersonation-access-level',
+  'x-impersonation-id',
+] as const
 
 export const exposedHeaders =
   'X-Impersonating, X-Impersonated-User-Id, X-Impersonation-Session, X-Impersonation-Ended'

@@ -1,4 +1,5 @@
 import { ImpersonationError } from '../errors.ts'
+import type { Guardrail } from '../types.ts'
 
 /**
  * What an adapter tells of its framework's request: functions of the request, so that a request
@@ -17,6 +18,13 @@ export interface RequestView<Req> {
   removeHeader(request: Req, name: string): void
   /** The route the framework has matched, where it knows already. */
   route?(request: Req): string | undefined
+  /** The guardrail that the matched route is marked with, where the framework knows routes beforehand. */
+  marked?(request: Req): Guardrail | undefined
+  /**
+   * The body, left in place for whoever reads it next: what a parser has made of it, or its bytes (none
+   * when there is no body). Undefined when it is longer than `limit`, or somebody has taken it.
+   */
+  peekBody?(request: Req, limit: number): Promise<PeekedBody | undefined>
   /** Whether the request came by https, as the framework sees it. */
   isSecure(request: Req): boolean
   /** The client's address, as the framework sees it. */
@@ -24,6 +32,8 @@ export interface RequestView<Req> {
   /** The request in the web's form, made only for our own routes. `body` may be read by somebody before. */
   toRequest(request: Req): Request | Promise<Request>
 }
+
+export type PeekedBody = { readonly parsed: unknown } | { readonly bytes: Uint8Array }
 
 /** What a client says it believes is active: a session's id, or `'none'`. */
 export interface Pin {

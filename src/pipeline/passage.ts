@@ -1,12 +1,13 @@
 import { blockedEvent } from '../audit/events.ts'
 import type { Recorder } from '../audit/recorder.ts'
-import { type ErrorCode, ImpersonationError, isImpersonationError } from '../errors.ts'
+import { ImpersonationError, isImpersonationError } from '../errors.ts'
 import type { Endings } from '../lifecycle/ending.ts'
+import { endingOf, lapseError } from '../lifecycle/lapse.ts'
 import type { People } from '../people.ts'
 import type { Settings } from '../settings.ts'
 import type { GuardedStore } from '../stores/guarded.ts'
 import type { Session } from '../types.ts'
-import { createEnforce, isSafe } from './enforce.ts'
+import { createEnforce, type Verdict } from './enforce.ts'
 import { cookieHeaders, forgeable, type HeaderPlan, lapsedHeaders } from './headers.ts'
 import {
   cookieName,
@@ -16,8 +17,10 @@ import {
   readPin,
   twoLogins,
 } from './identify.ts'
+import type { Live, Passage } from './live.ts'
+import { isSafe } from './methods.ts'
 import { pathOf } from './patterns.ts'
-import type { Passage, Resolve, Resolved } from './resolve.ts'
+import type { Resolve, Resolved } from './resolve.ts'
 
 type Sooner<T> = T | Promise<T>
 
@@ -42,7 +45,6 @@ export function createPassage<Req, User extends object>(
   view: RequestView<Req>,
 ) {
   const { settings, people, resolve, store, endings, recorder, clearCookie } = parts
-  type Live = NonNullable<Resolved<User>['live']>
   const { now } = settings
   const enforce = createEnforce(settings, view)
   const straightOn: Passage<User> = Object.freeze({
@@ -131,23 +133,24 @@ export function createPassage<Req, User extends object>(
     if (pin !== null && (!agrees || mustLook)) {
       return resolve
         .fresh(actorId, actor)
-        .then((again) => decidePinned(request, actorId, pin, again))
+        .then((again) => decidePinned(request, actor, actorId, pin, again))
     }
     return resolved.live
-      ? underSession(request, resolved.live)
+      ? underSession(request, actor, resolved.live)
       : withoutSession(request, pin, resolved)
   }
 
   /** The cache did not agree with the pin; this is what the store says. */
   async function decidePinned(
     request: Req,
+    actor: User,
     actorId: string,
     pin: Pin,
     resolved: Resolved<User>,
   ): Promise<Passage<User>> {
     const { live } = resolved
     if (pin.id === (live?.session.id ?? 'none')) {
-      return live ? underSession(request, live) : withoutSession(request, pin, resolved)
+      return live ? underSession(request, actor, live) : withoutSession(request, pin, resolved)
     }
     const changed = new ImpersonationError('impersonation_state_changed')
     if (pin.id === 'none') return refuse(changed)
@@ -159,8 +162,34 @@ export function createPassage<Req, User extends object>(
     return refuse(changed, pin.by === 'cookie' && !own ? cleared(request) : null)
   }
 
-  function underSession(request: Req, { session, asTarget, asActor }: Live): Passage<User> {
-    const verdict = enforce(request, session.accessLevel)
+  function underSession(request: Req, actor: User, live: Live<User>): Sooner<Passage<User>> {
+    const verdict = enforce(request, live.session.accessLevel)
+    return verdict instanceof Promise
+      ? verdict.then((later) => afterwards(request, actor, live, later))
+      : concluded(request, live, verdict)
+  }
+
+  /** A body takes as long as its sender likes: by the time it has been read the session may be over. */
+  async function afterwards(
+    request: Req,
+    actor: User,
+    { session }: Live<User>,
+    verdict: Verdict,
+  ): Promise<Passage<User>> {
+    const { live, lapse } = await resolve.get(session.actorId, actor)
+    if (live?.session.id === session.id) return concluded(request, live, verdict)
+    return refuse(
+      lapse?.id === session.id
+        ? lapseError(lapse)
+        : new ImpersonationError('impersonation_state_changed'),
+    )
+  }
+
+  function concluded(
+    request: Req,
+    { session, asTarget, asActor }: Live<User>,
+    verdict: Verdict,
+  ): Passage<User> {
     if (verdict === 'target') return asTarget
     if (verdict === 'actor') return asActor
     recorder.note(
@@ -178,7 +207,7 @@ export function createPassage<Req, User extends object>(
     const age = now() - (lapse.endedAt ?? 0)
     if (age >= dayMs) return straightOn
     if (!isSafe(request, view)) return refuse(lapseError(lapse))
-    return { ...straightOn, headers: lapsedHeaders(ended(lapse)) }
+    return { ...straightOn, headers: lapsedHeaders(endingOf(lapse)) }
   }
 
   /** A user who may not start, or no longer: nothing of ours concerns them unless they were an actor. */
@@ -241,19 +270,4 @@ export function createPassage<Req, User extends object>(
   }
 
   return pass
-}
-
-const ended = (session: Session) => (session.status === 'active' ? 'revoked' : session.status)
-
-/** The 401 that tells how a session has ended. */
-export function lapseError(session: Session): ImpersonationError {
-  const code: ErrorCode =
-    session.endedReason === 'grant_revoked'
-      ? 'grant_revoked'
-      : (({ expired: 'impersonation_expired', revoked: 'impersonation_revoked' } as const)[
-          ended(session) as 'expired' | 'revoked'
-        ] ?? 'impersonation_ended')
-  return new ImpersonationError(code, {
-    details: { session_id: session.id, ended_reason: session.endedReason },
-  })
 }

@@ -7,20 +7,9 @@ import { type Cached, createCache } from '../stores/cached.ts'
 import type { GuardedStore } from '../stores/guarded.ts'
 import type { Standing } from '../stores/store.ts'
 import type { Watched } from '../stores/watched.ts'
-import type { Impersonation, Session } from '../types.ts'
+import type { Session } from '../types.ts'
 import { warnOnce } from '../warnings.ts'
-import { type HeaderPlan, impersonatingHeaders } from './headers.ts'
-
-/** What comes of a request: it goes on under a context, or it is refused. */
-export interface Passage<User> {
-  readonly refusal: ImpersonationError | null
-  /** Always null here; the shape is shared with what adapters get, so that a hit makes no object. */
-  readonly answer: null
-  readonly context: Impersonation<User> | null
-  /** The user to put into the user slot; undefined leaves what the host's login put there. */
-  readonly user: User | undefined
-  readonly headers: HeaderPlan | null
-}
+import type { Live, Lives } from './live.ts'
 
 /** Where an actor stands, with everything a request needs made beforehand. Frozen; one per actor. */
 export interface Resolved<User> {
@@ -30,13 +19,6 @@ export interface Resolved<User> {
   readonly standing: Standing
   readonly readAt: Instant
   readonly judgedAt: Instant
-}
-
-interface Live<User> {
-  readonly session: Session
-  readonly asTarget: Passage<User>
-  /** For `keepActorRoutes`: the same context, the user slot untouched. */
-  readonly asActor: Passage<User>
 }
 
 /** The active session of an actor: from the cache, synchronously, or from the store. */
@@ -64,11 +46,12 @@ interface Parts<User extends object> {
   readonly judge: Judge<User>
   readonly store: GuardedStore
   readonly signals: Signals
+  readonly lives: Lives
   readonly watched: Watched
 }
 
 export function createResolve<User extends object>(parts: Parts<User>): Resolve<User> {
-  const { settings, clock, judge, store, signals, watched } = parts
+  const { settings, clock, judge, store, signals, lives, watched } = parts
   const { cacheTtlMs, revocationLagMs } = settings
 
   const standsFor = () => (watched.isHealthy() ? cacheTtlMs : Math.min(cacheTtlMs, revocationLagMs))
@@ -109,7 +92,7 @@ export function createResolve<User extends object>(parts: Parts<User>): Resolve<
     const verdict = await judged(actorId, standing)
     const before = (previous ?? cache.peek(actorId))?.live?.session.id
     if (before !== undefined && before !== verdict.session?.id) signals.ended(before)
-    const live = verdict.session ? liveOf(actor, verdict.target, verdict.session, signals) : null
+    const live = verdict.session ? lives.liveOf(actor, verdict.target, verdict.session) : null
     const lapse = verdict.session ? null : verdict.lapse
     return Object.freeze({ live, lapse, standing, readAt, judgedAt })
   }
@@ -163,28 +146,4 @@ export function createResolve<User extends object>(parts: Parts<User>): Resolve<
       watched.is(up)
     },
   }
-}
-
-function liveOf<User>(actor: User, target: User, row: Session, signals: Signals): Live<User> {
-  const session = Object.freeze({ ...row })
-  const context: Impersonation<User> = Object.freeze({
-    actor,
-    target,
-    session,
-    get signal() {
-      return signals.of(session)
-    },
-  })
-  const asTarget: Passage<User> = Object.freeze({
-    refusal: null,
-    answer: null,
-    context,
-    user: target,
-    headers: impersonatingHeaders(session),
-  })
-  return Object.freeze({
-    session,
-    asTarget,
-    asActor: Object.freeze({ ...asTarget, user: undefined }),
-  })
 }

@@ -8,8 +8,14 @@ export type GuardedStore = Omit<Store, 'watch' | 'check' | 'close'>
 /**
  * Puts a time limit and a check of the answer around every verb. A store that throws, hangs or
  * answers garbage has told nothing, and nothing must never be read as "not impersonating".
+ * @param run puts every call into a context of its own
  */
-export function guardStore(store: Store, timeoutMs: number): GuardedStore {
+export function guardStore(
+  store: Store,
+  timeoutMs: number,
+  run: <T>(ask: () => T) => T = (ask) => ask(),
+): GuardedStore {
+  const within: typeof inTime = (limitMs, ask, holds) => inTime(limitMs, () => run(ask), holds)
   const read = timeoutMs
   const change = timeoutMs * 5
   return {
@@ -71,7 +77,7 @@ export function guardStore(store: Store, timeoutMs: number): GuardedStore {
   }
 }
 
-async function within<T>(
+async function inTime<T>(
   limitMs: number,
   ask: () => Promise<T>,
   holds: (answer: T) => boolean,
