@@ -4,9 +4,12 @@ import type {
   RequestHandler,
 } from 'express'
 import {
+  checkKind,
   type Entrance,
+  type Guardrail,
   type Impersonation,
   type ImpersonationEngine,
+  markedRoute,
   type RequestView,
   wrongOrder,
 } from '../src/adapter.ts'
@@ -92,6 +95,29 @@ export function impersonate<User extends object>(
         else hold(adapter, request, userProperty, context)
       }
       adapter.run(context, next)
+    }
+  }
+}
+
+/**
+ * Marks a route as a guarded kind of write: put it before the handler, and no spelling of the path
+ * leads around it while somebody is impersonated, at any access level.
+ *
+ * @throws {TypeError} when there is no such kind
+ * @example
+ * ```ts
+ * app.post('/invoices/:id/pay', guarded('payment'), pay)
+ * ```
+ */
+export function guarded(kind: Guardrail): RequestHandler {
+  checkKind('guarded', kind)
+  return function guarded(request, response, next) {
+    try {
+      const refusal = markedRoute(request.impersonation, kind)
+      if (refusal === null) return next()
+      send(response, refusal.getResponse()).catch(next)
+    } catch (error) {
+      next(error)
     }
   }
 }

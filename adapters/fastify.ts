@@ -1,9 +1,17 @@
-import type { FastifyPluginCallback, FastifyReply, FastifyRequest } from 'fastify'
+import type {
+  FastifyContextConfig,
+  FastifyPluginCallback,
+  FastifyReply,
+  FastifyRequest,
+} from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import {
+  checkKind,
   type Entrance,
+  type Guardrail,
   type Impersonation,
   type ImpersonationEngine,
+  type KnownRoute,
   type RequestView,
   wrongOrder,
 } from '../src/adapter.ts'
@@ -16,6 +24,10 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The impersonation this request runs under; null when nobody is impersonated, undefined before it is known. */
     impersonation: Impersonation<unknown> | null | undefined
+  }
+  interface FastifyContextConfig {
+    /** `guard` marks the route as a guarded kind of write, which nobody may do while impersonating. */
+    impersonation?: { readonly guard?: Guardrail }
   }
 }
 
@@ -49,6 +61,17 @@ const plugin: FastifyPluginCallback<FastifyOptions<object>> = (fastify, options,
     fastify.decorateRequest('impersonation', undefined)
   if (!getActor && !setUser && !fastify.hasRequestDecorator(userProperty))
     fastify.decorateRequest(userProperty, null)
+
+  // Routes that were there before can't be listed, and a pattern of theirs would look like a typo.
+  const seesAll = fastify.printRoutes() === '(empty tree)'
+  const routes: KnownRoute[] = []
+  fastify.addHook('onRoute', (route) => {
+    guardOf(route)
+    routes.push({ method: route.method, path: route.url })
+  })
+  fastify.addHook('onReady', async () => {
+    if (seesAll) impersonation.checkRoutes(routes)
+  })
 
   fastify.addHook(hook, function impersonate(...args: unknown[]) {
     const [request, reply] = args as [FastifyRequest, FastifyReply]
@@ -168,6 +191,22 @@ function keep(request: FastifyRequest & { [early]?: object | null }, actor: obje
 
 const kept = (request: FastifyRequest & { [early]?: object | null }) => request[early]
 
+interface RouteMark {
+  readonly url?: string | undefined
+  readonly config?: object | undefined
+}
+
+/** @throws {TypeError} where the mark is none: a typo must not leave a route open */
+function guardOf({ url, config }: RouteMark): Guardrail | undefined {
+  const mark = (config as FastifyContextConfig | undefined)?.impersonation
+  if (mark === undefined) return undefined
+  const { guard, ...others } = mark
+  if (Object.keys(others).length > 0 || guard === undefined)
+    throw new TypeError(`config.impersonation of ${url} must be { guard: 'payment' } or the like`)
+  checkKind(`config.impersonation.guard of ${url}`, guard)
+  return guard
+}
+
 function isOwnRoute(request: FastifyRequest): boolean {
   return (request.routeOptions.config as { onbehalf?: true }).onbehalf === true
 }
@@ -191,7 +230,12 @@ function viewBelow(prefix: string, basePath: string): RequestView<FastifyRequest
     header: (request, name) => headerOf(request.raw, name),
     hasTwoLogins: (request) => hasTwoLogins(request.raw),
     removeHeader: (request, name) => removeHeader(request.raw, name),
-    route: (request) => request.routeOptions.url,
+    route: (request) => {
+      const { url } = request.routeOptions
+      // One that ends in `*` says nothing beyond the path.
+      return url?.includes('*') ? undefined : url
+    },
+    marked: (request) => guardOf(request.routeOptions),
     isSecure: (request) => request.protocol === 'https',
     ip: (request) => request.ip,
     toRequest: (request) =>

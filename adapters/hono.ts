@@ -1,10 +1,13 @@
 import type { IncomingMessage } from 'node:http'
 import type { Context, MiddlewareHandler } from 'hono'
-import { routePath } from 'hono/route'
+import { matchedRoutes, routePath } from 'hono/route'
 import type { StatusCode } from 'hono/utils/http-status'
 import {
+  checkKind,
+  type Guardrail,
   type Impersonation,
   type ImpersonationEngine,
+  markedRoute,
   overwritten,
   type RequestView,
   wrongOrder,
@@ -65,6 +68,7 @@ const view: RequestView<Context> = {
       c.req.raw = new Request(c.req.raw, { headers })
     }
   },
+  route: handlerPath,
   isSecure: (c) => c.req.url.startsWith('https:'),
   ip: (c) =>
     incoming(c)?.socket?.remoteAddress ??
@@ -90,6 +94,11 @@ function mountOf(c: Context): string {
   if (pattern === '/*' || pattern === '*') return ''
   const depth = pattern.replace(/\/\*$/, '').split('/').length
   return pattern.endsWith('/*') ? c.req.path.split('/').slice(0, depth).join('/') : ''
+}
+
+/** The route that is going to answer. One that ends in `*`, as most layers do, says nothing beyond the path. */
+function handlerPath(c: Context): string | undefined {
+  return matchedRoutes(c).findLast(({ path }) => !path.includes('*'))?.path
 }
 
 /**
@@ -143,6 +152,24 @@ export function impersonate<User extends object>(
         throw overwritten(userProperty)
       set(key as never, value as never)
     }
+  }
+}
+
+/**
+ * Marks a route as a guarded kind of write: put it before the handler, and no spelling of the path
+ * leads around it while somebody is impersonated, at any access level.
+ *
+ * @throws {TypeError} when there is no such kind
+ * @example
+ * ```ts
+ * app.post('/invoices/:id/pay', guarded('payment'), pay)
+ * ```
+ */
+export function guarded(kind: Guardrail): MiddlewareHandler {
+  checkKind('guarded', kind)
+  return async function guarded(c, next) {
+    const refusal = markedRoute(c.get('impersonation'), kind)
+    return refusal ? send(c, refusal.getResponse()) : next()
   }
 }
 

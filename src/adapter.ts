@@ -1,9 +1,35 @@
+import type { ImpersonationError } from './errors.ts'
+import { refusalAt } from './pipeline/live.ts'
+import type { Guardrail, Impersonation } from './types.ts'
 import { warnOnce } from './warnings.ts'
 
 /** What adapters are made of, beside the engine's three calls. */
 export type { Adapter, Entrance, ImpersonationEngine } from './impersonation.ts'
 export type { RequestView } from './pipeline/identify.ts'
-export type { Impersonation } from './types.ts'
+export type { KnownRoute } from './pipeline/known-routes.ts'
+export { checkKind } from './pipeline/walls.ts'
+export type { Guardrail, Impersonation } from './types.ts'
+
+/**
+ * What becomes of a request that has reached a route marked as guarded, given what the adapter has put
+ * on the request: its refusal, or null when nobody is impersonated.
+ * @throws {Error} ONBEHALF_NOT_MOUNTED: the middleware has not run, so nobody knows
+ */
+export function markedRoute(
+  context: Impersonation<unknown> | null | undefined,
+  kind: Guardrail,
+): ImpersonationError | null {
+  if (context !== undefined) return context && refusalAt(context, kind)
+  const message =
+    `a route guarded as "${kind}" was reached by a request that the impersonation middleware has not seen; ` +
+    'it was stopped. Mount impersonate(impersonation) above that route'
+  warnOnce('ONBEHALF_NOT_MOUNTED', message)
+  throw wiringError('ONBEHALF_NOT_MOUNTED', message)
+}
+
+function wiringError(code: string, message: string): Error {
+  return Object.assign(new Error(message), { code, status: 500, statusCode: 500 })
+}
 
 /** The fault of a layer that puts somebody else into the user slot of an impersonated request. */
 export function overwritten(slot: string): Error {
@@ -12,11 +38,7 @@ export function overwritten(slot: string): Error {
     'stopped, because it would have run as somebody else than the target. Mount the middleware after ' +
     'everything that logs users in or picks their organisation'
   warnOnce('ONBEHALF_USER_OVERWRITTEN', message)
-  return Object.assign(new Error(message), {
-    code: 'ONBEHALF_USER_OVERWRITTEN',
-    status: 500,
-    statusCode: 500,
-  })
+  return wiringError('ONBEHALF_USER_OVERWRITTEN', message)
 }
 
 /** Notices logins that come after us. Looks at the first requests without a user only, so that it costs nothing later. */

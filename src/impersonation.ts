@@ -16,6 +16,7 @@ import { createPeople } from './people.ts'
 import { type Context, createContext } from './pipeline/context.ts'
 import type { HeaderPlan } from './pipeline/headers.ts'
 import type { RequestView } from './pipeline/identify.ts'
+import { type KnownRoute, unusedPatterns, warnOfUnused } from './pipeline/known-routes.ts'
 import { createLives, type Passage } from './pipeline/live.ts'
 import { createPassage } from './pipeline/passage.ts'
 import { pathOf } from './pipeline/patterns.ts'
@@ -54,6 +55,12 @@ export interface ImpersonationEngine<User extends object>
    * @throws {Error} with the command that mends it
    */
   ready(): Promise<void>
+  /**
+   * Compares the route patterns of the options with the routes the app has, and warns of those that no
+   * route is meant by. Fastify's adapter does it by itself; for Hono call it at start-up with `app.routes`.
+   * Gives the patterns in question, as they were written.
+   */
+  checkRoutes(routes: Iterable<KnownRoute>): readonly string[]
   /** Ends timers, watching and what the store itself opened. */
   close(): Promise<void>
   /** The three calls that every adapter is made of; use it to write one for another framework. */
@@ -245,6 +252,11 @@ export function createImpersonation<User extends object>(
     },
     reap: reaper.reap,
     ready,
+    checkRoutes(routes: Iterable<KnownRoute>) {
+      const unused = unusedPatterns(settings.writtenPatterns, routes)
+      warnOfUnused(unused)
+      return unused.map(({ pattern }) => pattern)
+    },
     async close() {
       reaper.close()
       signals.close()

@@ -1,4 +1,5 @@
 import type { ImpersonationOptions } from './options.ts'
+import type { WrittenPattern } from './pipeline/known-routes.ts'
 import { compilePatterns } from './pipeline/patterns.ts'
 import { type Store, storeVerbs } from './stores/store.ts'
 import { accessLevels, guardrailKinds } from './types.ts'
@@ -92,6 +93,7 @@ export function readOptions<User extends object>(options: ImpersonationOptions<U
     guardrails: checkGuardrails(options.guardrails),
     fullAccessRoutes: compilePatterns('fullAccessRoutes', options.fullAccessRoutes ?? []),
     keepActorRoutes: compilePatterns('keepActorRoutes', options.keepActorRoutes ?? [], 'exact'),
+    writtenPatterns: writtenPatterns(options),
     classify,
     onLapse: oneOf('onLapse', options.onLapse, ['refuse', 'pass'], 'refuse'),
     ...checkCache(options.cache),
@@ -175,6 +177,24 @@ function checkGuardrails(guardrails: ImpersonationOptions<object>['guardrails'])
     return { kind, patterns: compilePatterns(`guardrails.${kind}`, guardrails[kind]) }
   })
 }
+
+/** The patterns as they were written, to be compared with the routes of the app. */
+function writtenPatterns({
+  guardrails = {} as never,
+  fullAccessRoutes = [],
+  keepActorRoutes = [],
+}: Pick<
+  ImpersonationOptions<object>,
+  'guardrails' | 'fullAccessRoutes' | 'keepActorRoutes'
+>): readonly WrittenPattern[] {
+  const named = { ...prefixed('guardrails.', guardrails), fullAccessRoutes, keepActorRoutes }
+  return Object.entries(named).flatMap(([option, patterns]) =>
+    patterns.map((pattern) => ({ option, pattern })),
+  )
+}
+
+const prefixed = <T>(prefix: string, record: Readonly<Record<string, T>>): Record<string, T> =>
+  Object.fromEntries(Object.entries(record).map(([name, value]) => [prefix + name, value]))
 
 function checkCache(cache: ImpersonationOptions<object>['cache'] = {}) {
   want('cache', isRecord(cache), 'an object { ttlMs?, max? }')

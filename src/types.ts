@@ -118,6 +118,7 @@ export const eventActions = [
   'impersonation.revoked',
   'impersonation.replaced',
   'impersonation.write_blocked',
+  'impersonation.burst',
 ] as const
 export type EventAction = (typeof eventActions)[number]
 

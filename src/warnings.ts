@@ -31,3 +31,7 @@ export type WarningCode =
   | 'ONBEHALF_EVENT_NOT_STORED'
   /** `findUser` gave a user with another id than the one asked for. */
   | 'ONBEHALF_OTHER_USER'
+  /** A route is marked as guarded, but the middleware has not run for it. */
+  | 'ONBEHALF_NOT_MOUNTED'
+  /** A route pattern means no route that the app has. */
+  | 'ONBEHALF_UNUSED_PATTERN'

@@ -69,6 +69,21 @@ export function blockedEvent(
   }
 }
 
+/** The event of one actor starting more often than they may: worth somebody's look. */
+export function burstEvent(
+  at: number,
+  actor: UserProfile,
+  meta: RequestMeta,
+  details: Details,
+): AuditEvent {
+  const attempt = { targetUserId: null, reason: null }
+  return {
+    ...refusedEvent(at, 'rate_limited', actor, attempt, meta),
+    action: 'impersonation.burst',
+    details,
+  }
+}
+
 /** The event of an attempt that came to nothing. */
 export function refusedEvent(
   at: number,

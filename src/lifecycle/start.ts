@@ -5,7 +5,10 @@ import type { People } from '../people.ts'
 import type { Settings } from '../settings.ts'
 import type { GuardedStore } from '../stores/guarded.ts'
 import { type AccessLevel, accessLevels, type Session, type UserProfile } from '../types.ts'
+import { checkFresh } from './fresh-auth.ts'
 import type { Judge } from './judge.ts'
+import { createStartRate } from './start-rate.ts'
+import { createTurns } from './turns.ts'
 
 /** Who calls a verb, and what their request tells of itself. */
 export interface Caller<User> {
@@ -51,15 +54,22 @@ interface Parts<User extends object> {
 /** Opens a session, or refuses with a code and an audit event. */
 export function createStart<User extends object>(parts: Parts<User>) {
   const { settings, store, people, judge, recorder, changed, over } = parts
-  const { now } = settings
+  const { now, rateLimit: limit } = settings
+  const checkRate = limit && createStartRate({ limit, store, recorder, now })
+  const inTurn = createTurns()
 
-  return async function start(caller: Caller<User>, ask: StartRequest): Promise<Started<User>> {
+  /** One at a time for each actor: all at once, none of them would be counted by the others. */
+  return function start(caller: Caller<User>, ask: StartRequest): Promise<Started<User>> {
+    return inTurn(caller.profile.id, () => startNow(caller, ask))
+  }
+
+  async function startNow(caller: Caller<User>, ask: StartRequest): Promise<Started<User>> {
     try {
       await checkActor(caller)
       const wanted = checkRequest(settings, ask)
       if (sameId(ask.targetUserId, caller.profile.id))
         throw new ImpersonationError('self_impersonation')
-      await checkRate(caller.profile)
+      await checkRate?.(caller)
       const target = await findTarget(caller, ask)
       return await claim(caller, ask, wanted, target)
     } catch (error) {
@@ -80,20 +90,6 @@ export function createStart<User extends object>(parts: Parts<User>) {
       if (pin !== (session?.id ?? 'none'))
         throw new ImpersonationError('impersonation_state_changed')
     }
-  }
-
-  /** Counted in the store, so that it holds across processes and restarts. */
-  async function checkRate({ id }: UserProfile): Promise<void> {
-    if (!settings.rateLimit) return
-    const { starts, perMs } = settings.rateLimit
-    const from = now() - perMs
-    const recent = await store.listSessions({ actorId: id, from }, { limit: starts })
-    if (recent.length < starts) return
-    const oldest = recent.at(-1)?.createdAt ?? from
-    const waitMs = Math.max(oldest + perMs - now(), 1000)
-    throw new ImpersonationError('rate_limited', {
-      headers: { 'Retry-After': String(Math.ceil(waitMs / 1000)) },
-    })
   }
 
   async function findTarget({ user }: Caller<User>, { targetUserId, targetOrgId }: StartRequest) {
@@ -255,22 +251,4 @@ function plainId(id: string): string {
 function isImpersonated(user: object): boolean {
   const { act, impersonatedBy, impersonated_by } = user as Record<string, unknown>
   return Boolean(act || impersonatedBy || impersonated_by)
-}
-
-function checkFresh<User extends object>(
-  { maxAgeMs, authTime }: NonNullable<Settings<User>['freshAuth']>,
-  at: number,
-  request: unknown,
-  user: User,
-): void {
-  const loggedIn = authTime(request, user)
-  // A login in the future is no login; neither is NaN.
-  if (typeof loggedIn === 'number' && loggedIn <= at && at - loggedIn <= maxAgeMs) return
-  const maxAge = Math.floor(maxAgeMs / 1000)
-  throw new ImpersonationError('insufficient_user_authentication', {
-    details: { max_age: maxAge },
-    headers: {
-      'WWW-Authenticate': `Bearer realm="impersonation", error="insufficient_user_authentication", max_age="${maxAge}"`,
-    },
-  })
 }

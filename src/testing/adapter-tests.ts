@@ -6,6 +6,7 @@ import { headerRules } from './adapter/headers.ts'
 import { identityRules } from './adapter/identity.ts'
 import { lapseRules } from './adapter/lapses.ts'
 import { levelRules } from './adapter/levels.ts'
+import { markRules } from './adapter/marks.ts'
 import { originRules } from './adapter/origins.ts'
 import { routeRules } from './adapter/routes.ts'
 import { inWorlds, type Rule, type RuleGroup } from './adapter/world.ts'
@@ -32,6 +33,7 @@ export function adapterTests(
     parametrisedMounts: true,
     holdsSlot: true,
     tellsOrder: true,
+    marksRoutes: true,
     readsBodyFirst: false,
     requests: Number(process.env.ONBEHALF_REQUESTS ?? 2000),
     spellings: [],
@@ -50,6 +52,7 @@ export function adapterTests(
     ['the headers', headerRules],
     ['the context', contextRules],
     ['access levels and guardrails', levelRules],
+    ['marked routes and classify', markRules],
     ['failures', failureRules],
   ]
   for (const [name, define] of groups) describe(name, () => define(rule, complete))

@@ -2,7 +2,7 @@ import http from 'node:http'
 import { Readable } from 'node:stream'
 import type express from 'express'
 import type { Request, Response } from 'express'
-import { type ExpressOptions, impersonate } from '../../adapters/express.ts'
+import { type ExpressOptions, guarded, impersonate } from '../../adapters/express.ts'
 import type { Mount, TestAnswer, TestCall, TestUser } from '../../src/testing/index.ts'
 import { listen } from './listen.ts'
 
@@ -55,8 +55,9 @@ export function mountExpress(
         next()
       })
     }
-    for (const { method, path, handle } of routes) {
+    for (const { method, path, guard, handle } of routes) {
       const verb = method.toLowerCase() as 'get'
+      if (guard) router[verb](path, guarded(guard))
       router[verb](path, async (request, response, next) => {
         try {
           send(response, await handle(callOf(request, slot)))

@@ -48,10 +48,11 @@ export function mountFastify(variant: Variant = {}): Mount {
             if (user !== undefined) (request as never as Record<string, unknown>)[slot] = user
           })
       }
-      for (const { method, path, handle } of routes) {
+      for (const { method, path, guard, handle } of routes) {
         scope.route({
           method,
           url: path,
+          config: guard ? { impersonation: { guard } } : {},
           handler: async (request, reply) => send(reply, await handle(callOf(request))),
         })
       }

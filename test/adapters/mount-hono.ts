@@ -1,7 +1,7 @@
 import { type Context, Hono } from 'hono'
 import { stream as honoStream } from 'hono/streaming'
 import type { HTTPResponseError } from 'hono/types'
-import { type HonoOptions, impersonate } from '../../adapters/hono.ts'
+import { guarded, type HonoOptions, impersonate } from '../../adapters/hono.ts'
 import type {
   MountedApp,
   TestAnswer,
@@ -59,7 +59,8 @@ export function mountHono(
           await next()
         })
     }
-    for (const { method, path, handle } of routes) {
+    for (const { method, path, guard, handle } of routes) {
+      if (guard) below.on(method, path, guarded(guard))
       below.on(method, path, async (c) => send(c, await handle(callOf(c, slot))))
     }
     if (onError)

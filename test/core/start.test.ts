@@ -520,6 +520,36 @@ describe('rateLimit', () => {
     expect(outcome.answer?.headers.get('retry-after')).toBe(String(50 * 60))
   })
 
+  it('tells once in a window of one operator in many accounts', async () => {
+    const world = worldOf({ rateLimit: { starts: 3, perMs: hour } })
+    for (const target of ['alice', 'bob', 'alice']) await world.start('root', target)
+    for (let n = 0; n < 3; n++) expect(await attempt(world, 'root', 'carol')).toBe('rate_limited')
+    const bursts = () => world.store.listEvents({ action: 'impersonation.burst' }, { limit: 10 })
+    const [burst, ...more] = await bursts()
+    expect(more).toEqual([])
+    expect(burst).toMatchObject({
+      outcome: 'refused',
+      code: 'rate_limited',
+      actorId: 'root',
+      targetUserId: null,
+      at: noon,
+      details: { starts: 3, targets: 2, per_ms: hour },
+    })
+    world.clock.tick(hour + 1)
+    for (const target of ['alice', 'bob', 'alice']) await world.start('root', target)
+    expect(await attempt(world, 'root', 'carol')).toBe('rate_limited')
+    expect(await bursts()).toHaveLength(2)
+  })
+
+  it('counts starts that come all at once', async () => {
+    const world = worldOf({ rateLimit: { starts: 3, perMs: hour } })
+    const codes = await Promise.all(
+      Array.from({ length: 20 }, (_, n) => codeOf(world.start('root', n % 2 ? 'alice' : 'bob'))),
+    )
+    expect(codes.filter((code) => code === 'done')).toHaveLength(3)
+    expect(codes.filter((code) => code === 'rate_limited')).toHaveLength(17)
+  })
+
   it('is 30 an hour unless told otherwise, and endless when false', async () => {
     const limited = worldOf({ rateLimit: undefined } as never)
     for (let n = 0; n < 30; n++) await limited.start('root', n % 2 ? 'alice' : 'bob')

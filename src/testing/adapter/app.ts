@@ -1,5 +1,5 @@
 import type { ImpersonationEngine } from '../../impersonation.ts'
-import type { Action } from '../../types.ts'
+import type { Action, Guardrail } from '../../types.ts'
 
 /** A user of the app under test, whole: what an adapter leaks of the actor shows here. */
 export interface TestUser {
@@ -49,6 +49,8 @@ export interface TestRoute {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   /** Without parameters. */
   readonly path: string
+  /** Where it is there: the adapter's own mark of a guarded route. */
+  readonly guard?: Guardrail | undefined
   readonly handle: TestHandler
 }
 
@@ -101,6 +103,8 @@ export interface AdapterTestsOptions {
   readonly holdsSlot?: boolean
   /** Whether the adapter tells of a login that runs after it; one with a `getActor` of its own can't. @default true */
   readonly tellsOrder?: boolean
+  /** Whether the adapter has a mark for guarded routes, which `mount` puts where a route says `guard`. @default true */
+  readonly marksRoutes?: boolean
   /** Whether layers run only once the body has been read. @default false */
   readonly readsBodyFirst?: boolean
   /** How many requests of several admins are interleaved. @default ONBEHALF_REQUESTS of the environment, or 2000 */
