@@ -21,11 +21,12 @@ export function createEnforce<Req, User extends object>(
   view: RequestView<Req>,
 ): Enforce<Req> {
   const { guardrails, fullAccessRoutes, keepActorRoutes } = settings
-  const guardsSafe = guardrails?.some(({ patterns }) => !patterns.unsafeOnly) ?? false
-  const keeps = keepActorRoutes.size > 0
-  const needsFull = fullAccessRoutes.size > 0
   const classify = settings.classify && createClassify(settings.classify, view)
-  const looksAtReads = guardsSafe || keeps || needsFull || classify !== undefined
+  const looksAtReads =
+    classify !== undefined ||
+    keepActorRoutes.size > 0 ||
+    fullAccessRoutes.size > 0 ||
+    guardrails?.some(({ patterns }) => !patterns.unsafeOnly)
 
   function guarded(
     method: string,
@@ -58,10 +59,10 @@ export function createEnforce<Req, User extends object>(
     const judge = (said: Classification): Verdict => {
       if (typeof said === 'object') return blocked(said.guard)
       if (said === 'unknown') return level === 'view' ? viewOnly() : untold()
-      if (keeps && !overridden && keepsActor(sent, pathOf(view.target(request)))) return 'actor'
+      if (!overridden && keepsActor(sent, pathOf(view.target(request)))) return 'actor'
       const reads = safe ? said !== 'write' : said === 'read' && !overridden
       if (level === 'view' && !reads) return viewOnly()
-      if (level !== 'full' && needsFull && fullAccessRoutes.find(method, readings))
+      if (level !== 'full' && fullAccessRoutes.find(method, readings))
         return new ImpersonationError('full_access_required')
       return 'target'
     }

@@ -146,6 +146,7 @@ describe('snapshot and runWith', () => {
     { version: 2, sessionId: null },
     { version: 1 },
     { version: 1, sessionId: '' },
+    { version: 1, sessionId: 'a', actorId: '', targetUserId: 'c', accessLevel: 'view' },
     { version: 1, sessionId: 'a', actorId: 'b', targetUserId: 'c' },
     { version: 1, sessionId: 'a', actorId: 'b', targetUserId: 7, accessLevel: 'view' },
     { version: 1, sessionId: 'a', actorId: 'b', targetUserId: 'c', accessLevel: 'root' },

@@ -106,6 +106,10 @@ describe('forwardHeaders', () => {
     'x-amzn-oidc-identity': 'root',
     'x-forwarded-user': 'root',
     traceparent: '00-1-2-01',
+    tracestate: 't=1',
+    'x-correlation-id': 'c1',
+    'x-none': undefined,
+    'my-x-impersonator': 'mine',
     'x-request-id': 'r1',
     'accept-language': 'fr',
     'x-tenant': 'acme',
@@ -121,7 +125,13 @@ describe('forwardHeaders', () => {
     'X-Impersonation-Access-Level': 'view',
     'X-Impersonation-Id': id,
   })
-  const passed = { traceparent: '00-1-2-01', 'x-request-id': 'r1', 'accept-language': 'fr' }
+  const passed = {
+    traceparent: '00-1-2-01',
+    tracestate: 't=1',
+    'x-correlation-id': 'c1',
+    'x-request-id': 'r1',
+    'accept-language': 'fr',
+  }
 
   it('tells both people and carries no credential of the actor', async () => {
     const { engine, inside, session } = await under('view')
@@ -130,11 +140,13 @@ describe('forwardHeaders', () => {
       ...passed,
       ...told(session.id),
     })
-    const web = new Headers(incoming)
+    const { 'x-none': _, ...filled } = incoming
+    const web = new Headers(filled)
     expect(inside(() => engine.forwardHeaders(web))).toEqual({ ...passed, ...told(session.id) })
     const all = { allow: Object.keys(incoming) }
     expect(inside(() => engine.forwardHeaders(incoming, all))).toEqual({
       ...passed,
+      'my-x-impersonator': 'mine',
       'x-tenant': 'acme',
       'content-length': '7',
       host: 'app.example',

@@ -1,9 +1,11 @@
 import { vi } from 'vitest'
 import {
   createImpersonation,
+  type Guardrail,
   type ImpersonationEngine,
   type ImpersonationOptions,
   memoryStore,
+  type PeekedBody,
   type RequestView,
   type Session,
   type StartRequest,
@@ -62,6 +64,10 @@ export interface Ask {
   readonly twoLogins?: boolean
   readonly mount?: string
   readonly route?: string
+  /** The guardrail that the matched route is marked with. */
+  readonly marked?: Guardrail
+  /** What `peekBody` gives; a function may take its time. */
+  readonly peeked?: PeekedBody | (() => Promise<PeekedBody | undefined>)
   readonly secure?: boolean
 }
 
@@ -89,6 +95,8 @@ export interface Req {
   readonly body: unknown
   readonly twoLogins: boolean
   readonly route: string | undefined
+  readonly marked: Guardrail | undefined
+  readonly peeked: Ask['peeked']
   readonly secure: boolean
 }
 
@@ -103,6 +111,8 @@ export const view: RequestView<Req> = {
     delete request.headers[name]
   },
   route: (request) => request.route,
+  marked: (request) => request.marked,
+  peekBody: async ({ peeked }) => (typeof peeked === 'function' ? peeked() : peeked),
   isSecure: (request) => request.secure,
   ip: () => '192.0.2.1',
   toRequest: (request) =>
@@ -129,6 +139,8 @@ export function requestOf(ask: Ask = {}): Req {
     body,
     twoLogins: ask.twoLogins ?? false,
     route,
+    marked: ask.marked,
+    peeked: ask.peeked,
     secure: ask.secure ?? false,
   }
 }

@@ -1,0 +1,10 @@
+import { defineConfig } from 'vitest/config'
+import base from '../../vitest.config.ts'
+
+/** The tests that are to notice a mutant: quick ones, since they run for each of them. */
+export default defineConfig({
+  resolve: base.resolve ?? {},
+  test: {
+    include: ['test/core/{patterns,levels,context,who,carry,known-routes,start,lapses}.test.ts'],
+  },
+})
