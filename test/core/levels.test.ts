@@ -395,6 +395,12 @@ describe('what classify is told', () => {
   })
 })
 
+async function taken(): Promise<undefined> {}
+
+function cutOff(): Promise<undefined> {
+  return Promise.reject(new Error('cut off'))
+}
+
 describe('the body that classify reads', () => {
   const json = { 'content-type': 'application/json' }
   const bytes = (text: string) => ({ bytes: new TextEncoder().encode(text) })
@@ -430,10 +436,8 @@ describe('the body that classify reads', () => {
     expect(await body(ask as Ask)).toEqual(expected)
   })
 
-  const cutOff = (): Promise<undefined> => Promise.reject(new Error('cut off'))
-
   it.each([
-    ['was taken, or is too long', { peeked: async () => undefined }],
+    ['was taken, or is too long', { peeked: taken }],
     ['is not told', {}],
     ['is broken', { headers: json, peeked: bytes('{') }],
     ['begins with a mark of order', { headers: json, peeked: bytes('\u{feff}{}') }],
