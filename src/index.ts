@@ -32,7 +32,7 @@ export type {
   ClaimResult,
   EndResult,
   EventFilter,
-  EventFor,
+  EventsFor,
   Page,
   Place,
   SessionClaim,

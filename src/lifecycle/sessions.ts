@@ -117,7 +117,9 @@ export function createSessions<User extends object>(parts: Parts<User>): Session
           const extended = await store.extendSession(
             session.id,
             { from: session.expiresAt, to, now: at },
-            (moved) => sessionEvent('impersonation.extended', moved, at, meta, { expires_at: to }),
+            (moved) => [
+              sessionEvent('impersonation.extended', moved, at, meta, { expires_at: to }),
+            ],
           )
           if (extended) return extended
         } finally {

@@ -1,4 +1,4 @@
-import { endedEvent, type RequestMeta, refusedEvent, sessionEvent } from '../audit/events.ts'
+import { endedEvents, type RequestMeta, refusedEvent, sessionEvent } from '../audit/events.ts'
 import type { Recorder } from '../audit/recorder.ts'
 import { type FieldError, ImpersonationError, isImpersonationError } from '../errors.ts'
 import type { People } from '../people.ts'
@@ -154,7 +154,7 @@ export function createStart<User extends object>(parts: Parts<User>) {
             access_level: session.accessLevel,
             expires_at: session.expiresAt,
           }),
-          ended: (ended) => endedEvent(ended, ended.endedAt ?? at, meta),
+          ended: (ended) => endedEvents(ended, ended.endedAt ?? at, meta),
         },
       })
       for (const ended of result.ended) {

@@ -45,7 +45,7 @@ export async function attemptClaim(
     await trx.insertInto('impersonation_sessions').values(row).execute()
   }
   await insertEvents(trx, [
-    ...ended.map(claim.events.ended),
+    ...ended.flatMap((session) => claim.events.ended(session)),
     ...(refusal ? [] : [claim.events.started]),
   ])
   return refusal ?? { outcome: 'started', ended }

@@ -104,7 +104,7 @@ export function kyselyStore<DB>(db: Kysely<DB>, options: KyselyStoreOptions = {}
         const changed = await endRow(trx, dialect, sessionId, ending)
         const session = await sessionById(trx, dialect, sessionId)
         if (!session) return null
-        if (changed && event) await insertEvents(trx, [event(session)])
+        if (changed && event) await insertEvents(trx, event(session))
         if (changed) await tell(trx, [session.actorId])
         return { session, changed }
       })
@@ -116,7 +116,7 @@ export function kyselyStore<DB>(db: Kysely<DB>, options: KyselyStoreOptions = {}
         if (!(await extendRow(trx, dialect, sessionId, change))) return null
         const session = await sessionById(trx, dialect, sessionId)
         if (!session) return null
-        await insertEvents(trx, [event(session)])
+        await insertEvents(trx, event(session))
         await tell(trx, [session.actorId])
         return session
       })
