@@ -7,7 +7,7 @@ import type { RouteCall } from './http/router.ts'
 import { type Carry, createCarry } from './lifecycle/carry.ts'
 import { createEndings } from './lifecycle/ending.ts'
 import { createGrants, type Grants } from './lifecycle/grants.ts'
-import { createHistory, type History } from './lifecycle/history.ts'
+import { createHistory, type HistoryEntry } from './lifecycle/history.ts'
 import { createJudge } from './lifecycle/judge.ts'
 import { createPolicy } from './lifecycle/policy.ts'
 import { createReaper } from './lifecycle/reaper.ts'
@@ -28,6 +28,7 @@ import { createBlock, createWalls, type Walls } from './pipeline/walls.ts'
 import { createWho, type Who } from './pipeline/who.ts'
 import { readOptions } from './settings.ts'
 import { guardStore } from './stores/guarded.ts'
+import type { Page } from './stores/store.ts'
 import { createWatched } from './stores/watched.ts'
 import type { Impersonation } from './types.ts'
 import { warnOnce } from './warnings.ts'
@@ -42,8 +43,8 @@ export interface ImpersonationEngine<User extends object>
   readonly sessions: Sessions<User>
   /** Consent: ask, approve, deny, revoke … from code; each verb checks who calls, as the routes do. */
   readonly grants: Grants<User>
-  /** Who has been in the caller's account. */
-  readonly history: History<User>
+  /** Every time somebody was in the caller's account, newest first. */
+  history(caller: Caller<User>, page: Page): Promise<HistoryEntry[]>
   /** Where the routes are, below the place where the middleware is mounted. */
   readonly basePath: string
   /** Somebody to call `sessions` as. @throws {TypeError} when the user can't be described */
