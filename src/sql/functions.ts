@@ -2,8 +2,8 @@ import type { SqlDialect } from './lexer.ts'
 
 /*
  * Built-in functions that only compute or look. Everything else is refused: sequences, settings,
- * locks, sleeping, notifications, large objects, files, other servers, administration, and what runs
- * a text as a statement (`query_to_xml`, `ts_stat`, `ts_rewrite`). A name is listed for the
+ * locks, sleeping, notifications, large objects, files, other servers, administration, and what
+ * runs a text as a statement (`query_to_xml`, `ts_stat`, `ts_rewrite`). A name is listed for the
  * databases that have it: elsewhere it may be a function of the host's.
  */
 const names = (text: string): readonly string[] => text.trim().split(/\s+/)
@@ -71,7 +71,7 @@ const postgres = names(`
   xmlelement xmlforest xmlparse xmlserialize xmltable xpath xpath_exists`)
 
 const mysql = names(`
-  regexp rlike adddate addtime against any_value bin bin_to_uuid bit_and bit_count bit_length bit_or bit_xor
+  adddate addtime against any_value bin bin_to_uuid bit_and bit_count bit_length bit_or bit_xor
   char_length character_length charset chr coercibility collation connection_id conv convert_tz
   cot crc32 curdate curtime database date_add date_format date_sub datediff day dayname dayofmonth
   dayofweek dayofyear decode elt encode export_set extractvalue field find_in_set found_rows
@@ -83,16 +83,16 @@ const mysql = names(`
   json_search json_set json_table json_type json_unquote json_valid json_value last_day lcase
   least localtime localtimestamp locate log2 lpad make_set makedate maketime match md5 median
   microsecond mid minute month monthname now nvl nvl2 oct ord period_add period_diff position
-  quarter quote rand regexp_instr regexp_replace regexp_substr reverse rollup row_count rpad
-  schema sec_to_time second session_user sha1 sha2 signed soundex space std stddev stddev_pop
-  stddev_samp str_to_date strcmp subdate substring_index subtime sysdate system_user time_format
-  time_to_sec timediff timestampadd timestampdiff to_base64 to_char to_days to_seconds trim
-  truncate ucase unhex unix_timestamp unsigned user utc_date utc_time utc_timestamp uuid
+  quarter quote rand regexp regexp_instr regexp_replace regexp_substr reverse rlike rollup
+  row_count rpad schema sec_to_time second session_user sha1 sha2 signed soundex space std stddev
+  stddev_pop stddev_samp str_to_date strcmp subdate substring_index subtime sysdate system_user
+  time_format time_to_sec timediff timestampadd timestampdiff to_base64 to_char to_days to_seconds
+  trim truncate ucase unhex unix_timestamp unsigned user utc_date utc_time utc_timestamp uuid
   uuid_short uuid_to_bin var_pop var_samp variance version week weekday weekofyear weight_string
   year yearweek`)
 
 const sqlite = names(`
-  regexp acosh asinh atanh avg bm25 changes char cosh date datetime glob group_concat hex highlight if
+  acosh asinh atanh avg bm25 changes char cosh date datetime glob group_concat hex highlight if
   ifnull iif instr json json_array_length json_each json_error_position json_extract
   json_group_array json_group_object json_insert json_patch json_pretty json_quote json_remove
   json_replace json_set json_tree json_type json_valid jsonb jsonb_array jsonb_extract
@@ -100,7 +100,7 @@ const sqlite = names(`
   jsonb_replace jsonb_set julianday last_insert_rowid last_value like log2 match median
   pragma_collation_list pragma_database_list pragma_foreign_key_list pragma_index_info
   pragma_index_list pragma_index_xinfo pragma_table_info pragma_table_list pragma_table_xinfo
-  printf quote random replace row_number sinh snippet sqlite_compileoption_get
+  printf quote random regexp replace row_number sinh snippet sqlite_compileoption_get
   sqlite_compileoption_used sqlite_source_id sqlite_version strftime string_agg tanh time timediff
   total total_changes trim trunc typeof unhex unicode unixepoch`)
 

@@ -240,13 +240,16 @@ describeOn('postgres', 'guardPool', () => {
       count() {
         return ++this.#count
       }
+      get counted() {
+        return this.#count
+      }
       itself() {
         return this
       }
     }
     const raw = new Counted({ ...servers.postgres, database: address.database })
     const counted = guardPool(raw, world.engine)
-    expect([counted.count(), counted.count()]).toEqual([1, 2])
+    expect([counted.count(), counted.count(), counted.counted]).toEqual([1, 2, 2])
     expect(counted.itself()).toBe(counted)
     const client = await counted.connect()
     const seen: unknown[] = []

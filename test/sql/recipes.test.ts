@@ -8,6 +8,7 @@ import { promisify } from 'node:util'
 import { eq, sql } from 'drizzle-orm'
 import { pgTable, serial, text } from 'drizzle-orm/pg-core'
 import { integer, sqliteTable, text as sqliteText } from 'drizzle-orm/sqlite-core'
+import { CompiledQuery } from 'kysely'
 import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { drizzleOnPostgres, drizzleOnSqlite } from '../../examples/sql/drizzle.ts'
@@ -171,6 +172,8 @@ describeOn('postgres', 'the recipes', () => {
     ])
     expect(await refusalOf(() => world.view(write))).toBe('grant_view_only')
     expect(await contents()).toEqual([{ body: 'first', by: null }])
+    const past = () => db.executeQuery(CompiledQuery.raw('delete from notes'))
+    expect(await refusalOf(() => world.view(past))).toBe('grant_view_only')
     await world.interactive(write)
     expect(await contents()).toEqual([{ body: 'y', by: 'root' }])
     await world.free(write)
