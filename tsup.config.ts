@@ -8,7 +8,9 @@ export const entry = {
   hono: 'adapters/hono.ts',
   kysely: 'src/stores/kysely/index.ts',
   sqlite: 'src/stores/sqlite.ts',
+  sql: 'src/sql/index.ts',
   jwt: 'src/jwt/index.ts',
+  graphql: 'src/graphql/index.ts',
   testing: 'src/testing/index.ts',
 }
 

@@ -16,6 +16,7 @@ import {
 import { pathOf } from '../src/pipeline/patterns.ts'
 import { hasTwoLogins, headerOf, removeHeader, seal, toRequest } from './node.ts'
 import { type AdapterOptions, checkAdapterOptions, hold, isThenable } from './options.ts'
+import { peekNode } from './peek.ts'
 
 declare global {
   namespace Express {
@@ -35,6 +36,7 @@ const view: RequestView<ExpressRequest> = {
   header: headerOf,
   hasTwoLogins,
   removeHeader,
+  peekBody: (request, limit) => peekNode(request, request.body, limit),
   isSecure: (request) => request.secure,
   ip: (request) => request.ip,
   toRequest: (request) =>

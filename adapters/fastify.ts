@@ -19,6 +19,7 @@ import { pathOf } from '../src/pipeline/patterns.ts'
 import { mountedAt } from './mounted.ts'
 import { hasTwoLogins, headerOf, removeHeader, seal, toRequest } from './node.ts'
 import { type AdapterOptions, checkAdapterOptions, hold, isThenable } from './options.ts'
+import { peekNode } from './peek.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -230,12 +231,16 @@ function viewBelow(prefix: string, basePath: string): RequestView<FastifyRequest
     header: (request, name) => headerOf(request.raw, name),
     hasTwoLogins: (request) => hasTwoLogins(request.raw),
     removeHeader: (request, name) => removeHeader(request.raw, name),
-    route: (request) => {
+    routes(request) {
       const { url } = request.routeOptions
+      const { originalUrl } = request
       // One that ends in `*` says nothing beyond the path.
-      return url?.includes('*') ? undefined : url
+      const matched = url === undefined || url.includes('*') ? [] : [url, place.belowRoute(url)]
+      // What the client sent, where the app has made another path of it.
+      return originalUrl === request.raw.url ? matched : [...matched, pathOf(originalUrl)]
     },
     marked: (request) => guardOf(request.routeOptions),
+    peekBody: (request, limit) => peekNode(request.raw, request.body, limit),
     isSecure: (request) => request.protocol === 'https',
     ip: (request) => request.ip,
     toRequest: (request) =>

@@ -15,6 +15,7 @@ import {
 import { type HeaderPlan, noStore, varyWith } from '../src/pipeline/headers.ts'
 import { removeHeader as removeFromNode } from './node.ts'
 import { type AdapterOptions, checkAdapterOptions, isThenable } from './options.ts'
+import { peekWeb } from './peek-web.ts'
 import { applyPlan, lacks, sealed } from './web.ts'
 
 declare module 'hono' {
@@ -38,7 +39,8 @@ const incoming = (c: Context) => bindings(c)?.incoming
 
 const view: RequestView<Context> = {
   method: (c) => c.req.method,
-  target: (c) => incoming(c)?.url ?? c.req.url,
+  // Not Node's: servers make this one of the `Host` header as well, and it is what Hono routes by.
+  target: (c) => c.req.url,
   path: (c) => c.req.path.slice(mountOf(c).length) || '/',
   header(c, name) {
     const node = incoming(c)
@@ -68,7 +70,8 @@ const view: RequestView<Context> = {
       c.req.raw = new Request(c.req.raw, { headers })
     }
   },
-  route: handlerPath,
+  routes: handlerPaths,
+  peekBody: (c, limit) => peekWeb(c.req, limit),
   isSecure: (c) => c.req.url.startsWith('https:'),
   ip: (c) =>
     incoming(c)?.socket?.remoteAddress ??
@@ -97,8 +100,9 @@ function mountOf(c: Context): string {
 }
 
 /** The route that is going to answer. One that ends in `*`, as most layers do, says nothing beyond the path. */
-function handlerPath(c: Context): string | undefined {
-  return matchedRoutes(c).findLast(({ path }) => !path.includes('*'))?.path
+function handlerPaths(c: Context): readonly string[] {
+  const handler = matchedRoutes(c).findLast(({ path }) => !path.includes('*'))
+  return handler ? [handler.path] : []
 }
 
 /**

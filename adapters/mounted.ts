@@ -8,6 +8,9 @@ export function mountedAt(prefix: string, basePath: string) {
       if (prefix === '') return path
       return path.slice(mount.exec(path)?.[0].length ?? 0) || '/'
     },
+    /** The same of a route as the router has it, whose prefix is written as ours is. */
+    belowRoute: (route: string): string =>
+      route.startsWith(prefix) ? route.slice(prefix.length) || '/' : route,
     /** The plain spelling of a path that the router took for one of our routes, however it was spelled. */
     asOwn: (path: string): string => [basePath, ...segmentsOf(path).slice(depth)].join('/'),
   }

@@ -31,6 +31,8 @@ export interface ClassifyRequest {
   readonly method: string
   /** The path as sent: from the host on, still encoded, without the query. */
   readonly path: string
+  /** What follows the path, as sent: still encoded, from the `?` (or a stray `#`) on; empty when there is nothing. */
+  readonly search: string
   readonly query: URLSearchParams
   /** By its name in any case; repeated headers are joined by commas. */
   header(name: string): string | undefined
@@ -53,6 +55,7 @@ export interface ClassifyRequest {
 }
 
 const longestBody = 1024 * 1024
+const utf8 = /;\s*charset\s*=\s*(?:utf-?8|"utf-?8")\s*(?=;|$)/gi
 
 /** Asks the host's `classify`. Whatever it throws or gives that is no classification counts as unknown. */
 export function createClassify<Req>(
@@ -69,12 +72,14 @@ export function createClassify<Req>(
     const target = view.target(request)
     const path = pathOf(target)
     const method = view.method(request)
+    const start = target.search(/[?#]/)
+    const search = start < 0 ? '' : target.slice(start)
     const asked: ClassifyRequest = {
       method,
       path,
+      search,
       get query() {
-        const start = target.indexOf('?')
-        return new URLSearchParams(start < 0 ? '' : (target.slice(start).split('#', 1)[0] ?? ''))
+        return new URLSearchParams(search.split('#', 1)[0])
       },
       header: (name) => view.header(request, name.toLowerCase()),
       body: () => readBody(request, view),
@@ -114,15 +119,14 @@ function compiler(spelling: 'loose' | 'exact') {
 async function readBody<Req>(request: Req, view: RequestView<Req>): Promise<unknown> {
   const type = view.header(request, 'content-type') ?? ''
   const encoding = view.header(request, 'content-encoding')?.trim().toLowerCase()
-  const charset = /;\s*charset\s*=\s*"?([^\s;"]*)/i.exec(type)?.[1]?.toLowerCase()
   const body = await view.peekBody?.(request, longestBody)
   if (body === undefined) throw new Error('the body can not be read without taking it away')
   if ('parsed' in body) return body.parsed
   if (body.bytes.length === 0) return undefined
   // What a parser further down makes of such a body is not known here.
   if (encoding !== undefined && encoding !== 'identity') throw new Error('the body is compressed')
-  if (charset !== undefined && charset !== 'utf-8' && charset !== 'utf8')
-    throw new Error('the body is not UTF-8')
+  // Of two charsets some parsers take the first and some the last, and in UTF-7 a comment may end early.
+  if (/charset/i.test(type.replace(utf8, ''))) throw new Error('the body is not UTF-8')
   const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body.bytes)
   return /^\s*[\w.+-]+\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i.test(type) ? JSON.parse(text) : text
 }

@@ -1,7 +1,7 @@
 import { ImpersonationError } from '../errors.ts'
 import type { Settings } from '../settings.ts'
 import type { AccessLevel, Guardrail } from '../types.ts'
-import { catalogueKind } from './catalogue.ts'
+import { catalogueKind, deletesPerson } from './catalogue.ts'
 import { type Classification, createClassify } from './classify.ts'
 import type { RequestView } from './identify.ts'
 import { isForm, isSafe, saysOtherMethod } from './methods.ts'
@@ -34,7 +34,10 @@ export function createEnforce<Req, User extends object>(
     readings: readonly string[],
   ): Guardrail | undefined {
     if (guardrails) return guardrails.find(({ patterns }) => patterns.find(method, readings))?.kind
-    return safe ? undefined : catalogueKind(readings)
+    if (safe) return undefined
+    return (
+      catalogueKind(readings) ?? (deletesPerson(method, readings) ? 'account_deletion' : undefined)
+    )
   }
 
   /** The actor's own powers: only where no router could mean another route. */
@@ -53,7 +56,9 @@ export function createEnforce<Req, User extends object>(
     const overridden = saysOtherMethod(request, view)
     const method = overridden ? '*' : sent.toUpperCase()
     const readings = readingsOfRequest(request, view)
-    const kind = guarded(isForm(request, view) ? '*' : method, safe, readings)
+    // What a body may say of its method can't be seen from here.
+    const anyMethod = isForm(request, view) ? '*' : method
+    const kind = guarded(anyMethod, safe, readings)
     if (kind) return blocked(kind)
 
     const judge = (said: Classification): Verdict => {
@@ -62,7 +67,7 @@ export function createEnforce<Req, User extends object>(
       if (!overridden && keepsActor(sent, pathOf(view.target(request)))) return 'actor'
       const reads = safe ? said !== 'write' : said === 'read' && !overridden
       if (level === 'view' && !reads) return viewOnly()
-      if (level !== 'full' && fullAccessRoutes.find(method, readings))
+      if (level !== 'full' && fullAccessRoutes.find(anyMethod, readings))
         return new ImpersonationError('full_access_required')
       return 'target'
     }
@@ -75,9 +80,8 @@ export function createEnforce<Req, User extends object>(
 function readingsOfRequest<Req>(request: Req, view: RequestView<Req>): readonly string[] {
   const target = view.target(request)
   const path = view.path(request)
-  const route = view.route?.(request)
   const readings = [...readingsOf(target)]
-  if (route) readings.push(...readingsOf(route))
+  for (const route of view.routes?.(request) ?? []) readings.push(...readingsOf(route))
   if (path !== pathOf(target)) readings.push(...readingsOf(path))
   return readings
 }

@@ -16,8 +16,8 @@ export interface RequestView<Req> {
   hasTwoLogins(request: Req): boolean
   /** Takes a header away, wherever the framework keeps it. */
   removeHeader(request: Req, name: string): void
-  /** The route the framework has matched, where it knows already. */
-  route?(request: Req): string | undefined
+  /** The route the framework has matched, where it knows already, in each way a pattern may be written for it. */
+  routes?(request: Req): readonly string[]
   /** The guardrail that the matched route is marked with, where the framework knows routes beforehand. */
   marked?(request: Req): Guardrail | undefined
   /**

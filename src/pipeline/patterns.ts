@@ -69,13 +69,29 @@ function malformed(option: string, pattern: unknown): TypeError {
 }
 
 const escapeRegExp = (text: string) => text.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&')
-const fold = (text: string) => text.normalize('NFKC').toLowerCase()
 
-/** The path of a request target, without scheme, host, query and fragment. */
+/**
+ * One spelling for letters that some router or regular expression takes for the same. Each step undoes
+ * what the others can't: `ẞ` is lowered, `ß` and `ss` meet in upper case, and accents come loose there.
+ */
+function fold(text: string): string {
+  if (isAscii.test(text)) return text.toLowerCase()
+  const lower = text.normalize('NFKC').toLowerCase().toUpperCase().toLowerCase()
+  return lower.normalize('NFKC').replaceAll('ς', 'σ')
+}
+const isAscii = /^[\x20-\x7e]*$/
+
+/** What NFKC makes a slash of, such as `／` or `℅`: for routers it is a letter like any other. */
+const slashAlikes = /[\u2100\u2101\u2105\u2106\uff0f]/g
+
+/**
+ * The path of a request target, without scheme, host, query and fragment. Where parsers disagree about
+ * what is the host, it is left in: such a path is no plain one, and reads in more ways than one.
+ */
 export function pathOf(target: string): string {
   let start = 0
   if (target.charCodeAt(0) !== 47) {
-    const absolute = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i.exec(target)
+    const absolute = /^https?:\/\/[^/?#]+/i.exec(target)
     start = absolute ? absolute[0].length : 0
   }
   let end = start
@@ -88,6 +104,8 @@ export function pathOf(target: string): string {
 
 /** A path that every router reads in the same way. */
 const plain = /^(?:\/[a-z0-9_~-]+)+$/
+/** A target whose path begins at the same place for every parser. */
+const ordinary = /^(?:https?:\/\/[\w.:-]+)?(?:[/?#]|$)/i
 
 /**
  * Every way in which a router may read this path, folded for loose patterns: the same list for
@@ -95,20 +113,39 @@ const plain = /^(?:\/[a-z0-9_~-]+)+$/
  */
 export function readingsOf(target: string): readonly string[] {
   const path = pathOf(target)
-  if (plain.test(path)) return [path]
-  let readings = new Set([path.replaceAll('\\', '/'), path])
+  if (plain.test(path) && ordinary.test(target)) return [path]
+  let readings = new Set([path.replaceAll('\\', '/'), path, ...unusualPaths(target)])
+  readings = spread(readings, (one) => [one, one.replace(unseen, ''), one.trim()])
+  // With a fragment behind it, node:url takes `//user@host` for a host.
+  readings = spread(readings, (one) => [one, one.replace(/^\/\/[^/]*/, '') || '/'])
   readings = spread(readings, decodings)
   readings = spread(readings, (one) => [one, one.replace(/;[^/]*/g, ''), one.replace(/;.*$/s, '')])
   readings = spread(readings, (one) => [one, one.replace(/\/{2,}/g, '/')])
   readings = spread(readings, (one) => [one, withoutDots(one)])
   readings = spread(readings, (one) => [one.replace(/\/{2,}/g, '/'), one])
-  readings = spread(readings, (one) => [fold(one)])
+  readings = spread(readings, (one) => [fold(one), fold(one.replace(slashAlikes, '\u{fffd}'))])
   readings = spread(readings, (one) => [one, withoutTrailingSlashes(one)])
   return [...readings]
 }
 
+/** Tabs and line breaks, which the web's URL drops wherever they stand; node:url cuts white space off the ends. */
+const unseen = /[\t\r\n]/g
+
+/** What else is read of a target that is neither a path nor one behind a plain host. */
+function unusualPaths(target: string): readonly string[] {
+  if (ordinary.test(target)) return []
+  const whole = target.replace(/[?#].*$/s, '')
+  return [
+    // find-my-way takes the first character for a slash, whatever it is: `*account` is `/account`.
+    `/${whole.slice(1)}`,
+    // The web's URL skips slashes until there is a host; node:url takes `http:///account` without one.
+    whole.replace(/^[a-z][a-z0-9+.-]*:\/*[^/]*/i, ''),
+    whole.replace(/^[a-z][a-z0-9+.-]*:/i, ''),
+  ]
+}
+
 /** What some router undoes: with it in a path, another route may be meant than the one it is written as. */
-const undone = /\/\/|\\|;|\/\.{1,2}(?:\/|$)|%(?:2[35ef]|3[bf]|5c)/i
+const undone = /\/\/|\\|;|\/\.{1,2}(?:\/|$)|%(?:2[35ef]|3[bf]|5c)|[\0-\x20\x7f\xa0\ufeff]/i
 
 /** Whether every router takes this path apart in the same way. */
 export function readsOneWay(path: string): boolean {
@@ -157,6 +194,8 @@ function withoutDots(path: string): string {
     if (segment === '..') kept.pop()
     else if (segment !== '.') kept.push(segment)
   }
+  // As the web's URL has it: what is left ends in a slash.
+  if (/\/\.{1,2}$/.test(path)) kept.push('')
   return `/${kept.join('/')}`
 }
 

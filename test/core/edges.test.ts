@@ -49,11 +49,16 @@ describe('a form', () => {
     },
   )
 
-  it('is what that is about: JSON goes by its method', async () => {
+  it('may be JSON as well, where it is posted; other methods are made for themselves', async () => {
     const world = worldOf(options)
     await world.start('root', 'alice', { accessLevel: 'full' })
-    const json = { method: 'POST', path: '/me', headers: { 'content-type': 'application/json' } }
-    expect((await world.send('root', json)).line).toBe('alice')
+    const headers = { 'content-type': 'application/json', 'content-length': '2' }
+    const ask = async (method: string, more = {}) =>
+      (await world.send('root', { method, path: '/me', headers, ...more })).code
+    expect(await ask('POST')).toBe('impersonation_write_blocked')
+    expect(await ask('PATCH')).toBeUndefined()
+    // Without a body there is nothing in it.
+    expect(await ask('POST', { headers: { 'content-type': 'application/json' } })).toBeUndefined()
   })
 })
 

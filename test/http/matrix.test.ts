@@ -1,9 +1,21 @@
 import { readFileSync } from 'node:fs'
+import http from 'node:http'
+import express from 'express'
+import fastify, { type FastifyRequest } from 'fastify'
 import { Hono } from 'hono'
-import { describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { impersonate as impersonateExpress } from '../../adapters/express.ts'
+import { impersonate as impersonateFastify } from '../../adapters/fastify.ts'
 import { impersonate } from '../../adapters/hono.ts'
 import { routes } from '../../src/http/routes.ts'
-import { createImpersonation, memoryStore } from '../../src/index.ts'
+import {
+  type AccessLevel,
+  accessLevels,
+  createImpersonation,
+  type ImpersonationEngine,
+  memoryStore,
+} from '../../src/index.ts'
+import { listen } from '../adapters/listen.ts'
 
 /** The table of README.md: who gets what from which route. It is the contract; this holds the code to it. */
 const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
@@ -116,4 +128,243 @@ describe('the matrix in README.md', () => {
       )
     }
   })
+})
+
+/** Any method at all, on any framework: what is not in the table above must not be either. */
+const methods = [
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'PATCH',
+  'DELETE',
+  'OPTIONS',
+  'QUERY',
+  'propfind',
+] as const
+/** Only from a socket: the web's Request refuses some and mends others. */
+const wireMethods = [...methods, 'TRACE', 'PROPFIND', 'post', 'patch', 'get']
+
+interface Asked {
+  readonly status: number
+  readonly allow: string | null | undefined
+  readonly body: string
+}
+
+type Ask = (
+  method: string,
+  path: string,
+  headers: Record<string, string>,
+  body: string | undefined,
+) => Promise<Asked>
+
+interface Framework {
+  readonly methods: readonly string[]
+  /** Serves this engine from now on. */
+  serve(engine: ImpersonationEngine<User>): Promise<Ask> | Ask
+  close?(): unknown
+}
+
+const userOf = (authorization: string | undefined) =>
+  users.find(({ id }) => authorization === `Bearer ${id}`)
+
+/** One server for all of it; behind it a new app for each engine. */
+function overHttp(
+  build: (
+    engine: ImpersonationEngine<User>,
+  ) => Promise<http.RequestListener> | http.RequestListener,
+): Framework {
+  let app: http.RequestListener
+  const agent = new http.Agent({ keepAlive: true })
+  const listening = listen(http.createServer((request, response) => app(request, response)))
+  return {
+    methods: wireMethods,
+    close: async () => {
+      agent.destroy()
+      await (await listening).close()
+    },
+    async serve(engine) {
+      app = await build(engine)
+      const { hostname, port } = new URL((await listening).url)
+      return (method, path, headers, body) =>
+        new Promise((resolve, reject) => {
+          const all = { ...headers, 'content-length': String(body?.length ?? 0) }
+          // Node would send a method in upper case, whatever it is called.
+          const request = http.request({ agent, hostname, port, path, method, headers: all })
+          request.method = method
+          request.on('error', reject)
+          request.on('response', (response) => {
+            let text = ''
+            response.on('data', (piece) => {
+              text += piece
+            })
+            response.on('end', () =>
+              resolve({
+                status: response.statusCode ?? 0,
+                allow: response.headers.allow,
+                body: text,
+              }),
+            )
+          })
+          request.end(body)
+        })
+    },
+  }
+}
+
+const frameworks: Record<string, () => Framework> = {
+  Express: () =>
+    overHttp((engine) => {
+      const app = express()
+      app.use((request, _, next) => {
+        Object.assign(request, { user: userOf(request.get('authorization')) })
+        next()
+      })
+      app.use(impersonateExpress(engine))
+      return app
+    }),
+  Fastify: () =>
+    overHttp(async (engine) => {
+      const app = fastify()
+      app.addHook('onRequest', async (request: FastifyRequest) => {
+        Object.assign(request, { user: userOf(request.headers.authorization) ?? null })
+      })
+      await app.register(impersonateFastify, { impersonation: engine } as never)
+      await app.ready()
+      return (request, response) => app.routing(request, response)
+    }),
+  Hono: () => ({
+    methods,
+    serve(engine) {
+      const app = new Hono<{ Variables: { user: User | undefined } }>()
+      app.use((c, next) => {
+        c.set('user', userOf(c.req.header('authorization')))
+        return next()
+      })
+      app.use(impersonate(engine))
+      return async (method, path, headers, body) => {
+        const init = { method, headers, ...(body !== undefined && { body }) }
+        const response = await app.request(path, init)
+        return {
+          status: response.status,
+          allow: response.headers.get('allow'),
+          body: await response.text(),
+        }
+      }
+    },
+  }),
+}
+
+/** The columns of the table, and the last one at each level: what one may do here does not depend on it. */
+const everybody: [name: string, column: string, token: string | undefined, level?: AccessLevel][] =
+  [
+    ...Object.entries(callers)
+      .filter(([, { impersonates }]) => !impersonates)
+      .map(([name, { token }]): [string, string, string | undefined] => [name, name, token]),
+    ...accessLevels.map((level): [string, string, string, AccessLevel] => [
+      `impersonating at ${level}`,
+      'impersonating',
+      'sup',
+      level,
+    ]),
+  ]
+
+const table = new Map(
+  rows.flatMap(([route = '', ...answers]) =>
+    answers.map((answer, index) => [
+      `${route.replaceAll('`', '')} ${head[index + 1]}`,
+      Number(answer),
+    ]),
+  ),
+)
+const ownMethods = (path: string) =>
+  routes.filter((route) => route.path === path).map(({ method }) => method as string)
+
+/** What the table says of a method, and of those that it does not name. */
+function expected(method: string, path: string, column: string, overWire: boolean): number {
+  // Node's parser knows no method in lower case.
+  if (method !== method.toUpperCase() && overWire) return 400
+  // CORS is the host's, and this one has no route for it.
+  if (method === 'OPTIONS') return 404
+  const row = table.get(`${method === 'HEAD' ? 'GET' : method} ${path} ${column}`)
+  return row ?? 405
+}
+
+async function prepared(framework: Framework, level: AccessLevel | undefined) {
+  const store = memoryStore()
+  const engine = createImpersonation<User>({
+    store,
+    findUser: (id) => users.find((user) => user.id === id),
+    can: (user, action) => user.may.includes(action),
+    now: () => Date.UTC(2030, 0, 1),
+  })
+  const actor = engine.caller(users.find(({ id }) => id === 'sup') as User)
+  const { session } = await engine.sessions.start(actor, {
+    targetUserId: 'alice',
+    reason: 'matrix',
+    ...(level && { accessLevel: level }),
+  })
+  if (!level) await engine.sessions.stop(actor)
+  const state = async () => JSON.stringify(await store.listSessions({}, { limit: 100 }))
+  return { ask: await framework.serve(engine), id: session.id, state, engine }
+}
+
+describe.each(Object.keys(frameworks))('every method, on %s', (name) => {
+  let framework: Framework
+  beforeAll(() => {
+    framework = (frameworks[name] as () => Framework)()
+  })
+  afterAll(() => framework.close?.())
+
+  it.each(everybody)(
+    'as the table has it for %s, and nothing else changes',
+    async (_, column, token, level) => {
+      const overWire = name !== 'Hono'
+      let world = await prepared(framework, level)
+      let before = await world.state()
+      const wrong: string[] = []
+      const changedBy = new Set<string>()
+      for (const path of new Set(routes.map((route) => route.path)))
+        for (const method of framework.methods) {
+          const body = method === 'POST' && bodies[path] ? JSON.stringify(bodies[path]) : undefined
+          const {
+            status,
+            allow,
+            body: text,
+          } = await world.ask(
+            method,
+            `/impersonation${path === '/' ? '' : path.replace(':id', world.id)}`,
+            {
+              'sec-fetch-site': 'same-origin',
+              ...(token && { authorization: `Bearer ${token}` }),
+              ...(body && { 'content-type': 'application/json' }),
+            },
+            body,
+          )
+          const call = `${method} ${path}`
+          const wanted = expected(method, path, column, overWire)
+          if (status !== wanted) wrong.push(`${call}: ${status}, not ${wanted}`)
+          if (method === 'HEAD' && text !== '') wrong.push(`${call}: has a body`)
+          const allowed = ownMethods(path).flatMap((own) =>
+            own === 'GET' ? ['GET', 'HEAD'] : [own],
+          )
+          if (status === 405 && allow !== allowed.join(', ')) wrong.push(`${call}: Allow: ${allow}`)
+          const after = await world.state()
+          if (after === before) continue
+          changedBy.add(call)
+          if (status > 201 || !ownMethods(path).includes(method) || method === 'GET')
+            wrong.push(`${call}: ${status}, and yet something changed`)
+          await world.engine.close()
+          world = await prepared(framework, level)
+          before = await world.state()
+        }
+      await world.engine.close()
+      expect(wrong).toEqual([])
+      // Only what succeeds may change anything, and what starts, stops or extends does.
+      const changing = ['POST /', 'POST /start', 'POST /stop', 'POST /extend']
+      expect(changing.filter((call) => changedBy.has(call))).toEqual(
+        changing.filter((call) => (table.get(`${call} ${column}`) ?? 0) < 300),
+      )
+    },
+  )
 })

@@ -5,12 +5,14 @@ import { packed } from './packed.ts'
 
 const names = {
   onbehalf: ['createImpersonation', 'memoryStore', 'ImpersonationError'],
-  'onbehalf/express': ['impersonate'],
+  'onbehalf/express': ['impersonate', 'guarded'],
   'onbehalf/fastify': ['impersonate'],
-  'onbehalf/hono': ['impersonate'],
+  'onbehalf/hono': ['impersonate', 'guarded'],
   'onbehalf/kysely': ['kyselyStore', 'migrate', 'migrations'],
   'onbehalf/sqlite': ['sqliteStore'],
   'onbehalf/jwt': ['jwtActor'],
+  'onbehalf/graphql': ['graphqlClassifier'],
+  'onbehalf/sql': ['guardPool', 'guardSql', 'guardDialect', 'impersonationPlugin', 'allowOutsideRequests'],
   'onbehalf/testing': ['storeTests', 'adapterTests'],
 }
 

@@ -15,7 +15,7 @@ export interface Packed {
   readonly tarball: string
   /** The names in the tarball. */
   readonly files: readonly string[]
-  /** A project with the tarball, express, fastify and hono. */
+  /** A project with the tarball, express, fastify, hono and graphql. */
   readonly project: string
 }
 
@@ -43,7 +43,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
       await npm(['pack', '--json', `--pack-destination=${destination}`], copy),
     )
     const tarball = join(destination, pack.filename)
-    const consumer = await install([tarball, 'express@5', 'fastify@5', 'hono@4'])
+    const consumer = await install([tarball, 'express@5', 'fastify@5', 'hono@4', 'graphql@17'])
     folders.push(consumer)
     project.provide('packed', {
       tarball,

@@ -63,8 +63,25 @@ const hosts: Record<string, { packages: string[]; files: Record<string, string> 
 import { kyselyStore, migrate, migrations } from 'onbehalf/kysely'
 import { sqliteStore } from 'onbehalf/sqlite'
 import { jwtActor } from 'onbehalf/jwt'
+import { guardPool, guardSql } from 'onbehalf/sql'
 import { adapterTests, storeTests } from 'onbehalf/testing'
+export { guardPool, guardSql }
 export { adapterTests, jwtActor, kyselyStore, migrate, migrations, sqliteStore, storeTests }
+`,
+    },
+  },
+  GraphQL: {
+    packages: ['graphql@16'],
+    files: {
+      'other.ts': `
+import { createImpersonation, memoryStore } from 'onbehalf'
+import { graphqlClassifier } from 'onbehalf/graphql'
+export const other = createImpersonation({
+  store: memoryStore(),
+  findUser: (id) => ({ id }),
+  can: () => false,
+  classify: graphqlClassifier({ guardrails: { payment: ['pay'] } }),
+})
 `,
     },
   },

@@ -67,6 +67,27 @@ describe('imports point one way', () => {
       /^src\/jwt\//,
       /^src\/(http|lifecycle|pipeline|stores|audit)\//,
     ],
+    [
+      'graphql knows what a classifier is asked, paths and words, and no more of the engine',
+      /^src\/graphql\//,
+      /^src\/(?!graphql\/|types\.ts|pipeline\/(classify|patterns|catalogue)\.ts)/,
+    ],
+    [
+      'the package graphql is loaded by its own entry only',
+      /^(?!src\/graphql\/)/,
+      /^graphql(\/|$)/,
+    ],
+    ['nobody needs graphql to serve requests', /^(?!src\/graphql\/)/, /^src\/graphql\//],
+    [
+      'sql stands on the pipeline, types and codes alone',
+      /^src\/sql\//,
+      /^src\/(?!(sql|pipeline)\/|(types|errors|warnings)\.ts$)|^adapters\//,
+    ],
+    [
+      'nobody imports sql: it is an entry of its own',
+      /^(src\/(?!sql\/)|adapters\/)/,
+      /^src\/sql\//,
+    ],
     ['nobody imports the table of contents', /./, /^src\/index\.ts$/],
     ['nobody imports the test suites', /^(?!src\/testing\/)/, /^src\/testing\//],
   ])('%s', (_rule, from, to) => {

@@ -110,7 +110,7 @@ export const view: RequestView<Req> = {
   removeHeader: (request, name) => {
     delete request.headers[name]
   },
-  route: (request) => request.route,
+  routes: ({ route }) => (route === undefined ? [] : [route]),
   marked: (request) => request.marked,
   peekBody: async ({ peeked }) => (typeof peeked === 'function' ? peeked() : peeked),
   isSecure: (request) => request.secure,

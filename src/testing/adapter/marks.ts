@@ -35,7 +35,7 @@ const search = ({ written }: World): TestRoute => ({
 /** That marks next to handlers hold, and that what `classify` says is heeded. */
 export function markRules(
   rule: Rule,
-  { marksRoutes, sockets }: Required<AdapterTestsOptions>,
+  { marksRoutes, sockets, readsBodyFirst }: Required<AdapterTestsOptions>,
 ): void {
   if (marksRoutes) {
     for (const level of accessLevels)
@@ -149,14 +149,13 @@ export function markRules(
       const write = await ask('write')
       if (level === 'view') refusedWith(write, 403, 'grant_view_only')
       else assert.equal(write.status, 200)
-      refusedWith(
-        await send('POST', '/search', {
-          body: '{',
-          headers: { 'Content-Type': 'application/json' },
-        }),
-        403,
-        refusal,
-      )
+      const broken = await send('POST', '/search', {
+        body: '{',
+        headers: { 'Content-Type': 'application/json' },
+      })
+      // Where the body is read first, the framework has found it broken before us.
+      if (!readsBodyFirst) refusedWith(broken, 403, refusal)
+      else assert.ok(broken.status >= 400)
     }
     assert.deepEqual(written, Array(5).fill('alice'))
   })

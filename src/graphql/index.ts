@@ -1,0 +1,1 @@
+export { type GraphqlClassifierOptions, graphqlClassifier } from './classifier.ts'

@@ -1,0 +1,7 @@
+export { guardDialect } from './dialect.ts'
+export { guardSql } from './guard.ts'
+export type { SqlDialect } from './lexer.ts'
+export { allowOutsideRequests, type SqlGuardOptions, type ViewWall } from './options.ts'
+export { impersonationPlugin, type PluginOptions } from './plugin.ts'
+export { guardPool, type PoolGuardOptions } from './pool.ts'
+export type { StampOptions } from './stamp.ts'
