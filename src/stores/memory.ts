@@ -64,7 +64,9 @@ export function memoryStore(): Store {
 
   /** What a claim ends may use up the very grant it starts under. */
   const holds = (change: GrantChange, endings: readonly ClaimedEnding[]) =>
-    stillFrom(change) && !endings.some(({ session }) => session.grantId === change.after.id)
+    stillFrom(change) &&
+    (grants.get(change.after.id)?.status !== 'granted' ||
+      !endings.some(({ session }) => session.grantId === change.after.id))
   const stillFrom = ({ from, after }: GrantChange) => grants.get(after.id)?.revision === from
 
   const section: GrantSection = {

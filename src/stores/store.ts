@@ -189,7 +189,8 @@ export interface GrantSection {
   /**
    * Changes a grant and stores `events` in the same unit, if it still has the revision `from`; else
    * changes nothing and gives false. With `ending`, an active session under this grant ends with it, in
-   * the same unit, with `ending.event(session)`, and the answer names it.
+   * the same unit, with `ending.event(session)`, and the answer names it; the grant is then as `after`
+   * says, and not made `used` on top of it. An id that can't be kept is one that nobody has: false.
    */
   changeGrant(
     change: GrantChange,
