@@ -1,4 +1,4 @@
--- The tables of kyselyStore from 'onbehalf/kysely', version 1. Applying them twice does no harm.
+-- The tables of kyselyStore from 'onbehalf/kysely', version 2. Applying them twice does no harm.
 
 create table if not exists impersonation_sessions (
   id varchar(255) not null primary key,
@@ -68,3 +68,27 @@ create table if not exists impersonation_schema (
 ) engine = InnoDB default character set utf8mb4 collate utf8mb4_bin;
 
 insert ignore into impersonation_schema (version) values (1);
+
+create table if not exists impersonation_grants (
+  id varchar(255) not null primary key,
+  actor_id varchar(255) not null,
+  actor_org_id varchar(255),
+  target_user_id varchar(255) not null,
+  target_org_id varchar(255),
+  access_level varchar(64) not null,
+  requested_access_level varchar(64) not null,
+  reason text,
+  ticket text,
+  duration_ms bigint not null,
+  status varchar(64) not null,
+  created_at bigint not null,
+  decided_at bigint,
+  expires_at bigint not null,
+  revision integer not null,
+  key impersonation_grants_newest (created_at, id),
+  key impersonation_grants_actor (actor_id, created_at, id),
+  key impersonation_grants_target (target_user_id, created_at, id),
+  key impersonation_grants_due (status, expires_at)
+) engine = InnoDB default character set utf8mb4 collate utf8mb4_bin;
+
+insert ignore into impersonation_schema (version) values (2);

@@ -1,4 +1,4 @@
--- The tables of kyselyStore from 'onbehalf/kysely', version 1. Applying them twice does no harm.
+-- The tables of kyselyStore from 'onbehalf/kysely', version 2. Applying them twice does no harm.
 
 create table if not exists impersonation_sessions (
   id varchar(255) collate "C" not null primary key,
@@ -78,3 +78,31 @@ create table if not exists impersonation_schema (
 );
 
 insert into impersonation_schema (version) values (1) on conflict do nothing;
+
+create table if not exists impersonation_grants (
+  id varchar(255) collate "C" not null primary key,
+  actor_id varchar(255) collate "C" not null,
+  actor_org_id varchar(255) collate "C",
+  target_user_id varchar(255) collate "C" not null,
+  target_org_id varchar(255) collate "C",
+  access_level varchar(64) collate "C" not null,
+  requested_access_level varchar(64) collate "C" not null,
+  reason text,
+  ticket text,
+  duration_ms bigint not null,
+  status varchar(64) collate "C" not null,
+  created_at bigint not null,
+  decided_at bigint,
+  expires_at bigint not null,
+  revision integer not null
+);
+
+create index if not exists impersonation_grants_newest on impersonation_grants (created_at, id);
+
+create index if not exists impersonation_grants_actor on impersonation_grants (actor_id, created_at, id);
+
+create index if not exists impersonation_grants_target on impersonation_grants (target_user_id, created_at, id);
+
+create index if not exists impersonation_grants_due on impersonation_grants (status, expires_at);
+
+insert into impersonation_schema (version) values (2) on conflict do nothing;

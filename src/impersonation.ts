@@ -6,7 +6,10 @@ import { renderRefusal } from './http/page.ts'
 import type { RouteCall } from './http/router.ts'
 import { type Carry, createCarry } from './lifecycle/carry.ts'
 import { createEndings } from './lifecycle/ending.ts'
+import { createGrants, type Grants } from './lifecycle/grants.ts'
+import { createHistory, type HistoryEntry } from './lifecycle/history.ts'
 import { createJudge } from './lifecycle/judge.ts'
+import { createPolicy } from './lifecycle/policy.ts'
 import { createReaper } from './lifecycle/reaper.ts'
 import { createSessions, type Sessions } from './lifecycle/sessions.ts'
 import { createSignals } from './lifecycle/signals.ts'
@@ -25,6 +28,7 @@ import { createBlock, createWalls, type Walls } from './pipeline/walls.ts'
 import { createWho, type Who } from './pipeline/who.ts'
 import { readOptions } from './settings.ts'
 import { guardStore } from './stores/guarded.ts'
+import type { Page } from './stores/store.ts'
 import { createWatched } from './stores/watched.ts'
 import type { Impersonation } from './types.ts'
 import { warnOnce } from './warnings.ts'
@@ -37,6 +41,10 @@ export interface ImpersonationEngine<User extends object>
     Carry {
   /** Start, stop, list, revoke … from code; each verb checks who calls, as the routes do. */
   readonly sessions: Sessions<User>
+  /** Consent: ask, approve, deny, revoke … from code; each verb checks who calls, as the routes do. */
+  readonly grants: Grants<User>
+  /** Every time somebody was in the caller's account, newest first. */
+  history(caller: Caller<User>, page: Page): Promise<HistoryEntry[]>
   /** Where the routes are, below the place where the middleware is mounted. */
   readonly basePath: string
   /** Somebody to call `sessions` as. @throws {TypeError} when the user can't be described */
@@ -112,10 +120,10 @@ export function createImpersonation<User extends object>(
   const settings = readOptions(options)
   const { now, revocationLagMs } = settings
   const clock = createClock(now)
-  const context = createContext(settings)
+  const context = createContext<User>(settings)
   // Whatever request it serves, the store's own work is nobody's: a guarded database must not refuse it.
   const store = guardStore(settings.store, settings.storeTimeoutMs, (ask) => context.run(null, ask))
-  const people = createPeople(settings)
+  const people = createPeople<User>(settings)
   const recorder = createRecorder(store)
   const block = createBlock(recorder, now)
   const signals = createSignals(store, now, revocationLagMs)
@@ -125,16 +133,27 @@ export function createImpersonation<User extends object>(
   const changed = (actorId: string) => resolve.invalidate(actorId)
 
   const endings = createEndings({ store, recorder, now, changed, over })
-  const judge = createJudge({ store, people, endings, now })
-  const resolve = createResolve({ settings, clock, judge, store, signals, lives, watched })
-  const start = createStart({ settings, store, people, judge, recorder, changed, over })
-  const sessions = createSessions({ settings, store, people, judge, endings, changed, start })
-  const reaper = createReaper(store, judge, recorder)
+  const judge = createJudge<User>({ store, people, endings, now })
+  const resolve = createResolve<User>({ settings, clock, judge, store, signals, lives, watched })
+  const policy = createPolicy<User>({ settings, store, people, recorder })
+  const start = createStart<User>({ settings, store, judge, policy, changed, over })
+  const sessions = createSessions<User>({ settings, store, people, judge, endings, changed, start })
+  const grants = createGrants<User>({
+    settings,
+    store,
+    policy,
+    over: ({ id, actorId }) => {
+      changed(actorId)
+      over(id)
+    },
+  })
+  const history = createHistory<User>({ settings, store, people })
+  const reaper = createReaper({ store, judge, recorder, now })
 
   /** Loaded with the first call of a route: most processes serve many requests before one, or none. */
   const route = async (call: RouteCall<User>) => {
     const { createRouter } = await import('./http/router.ts')
-    router ??= createRouter({ settings, people, sessions, recorder })
+    router ??= createRouter({ settings, people, sessions, grants, history, recorder })
     return router(call)
   }
   let router: ((call: RouteCall<User>) => Promise<Response>) | undefined
@@ -161,7 +180,7 @@ export function createImpersonation<User extends object>(
   }
 
   function adapter<Req>(view: RequestView<Req>): Adapter<Req, User> {
-    const pass = createPassage(
+    const pass = createPassage<Req, User>(
       { settings, people, resolve, store, endings, recorder, clearCookie },
       view,
     )
@@ -238,6 +257,8 @@ export function createImpersonation<User extends object>(
     ...createCarry({ context, store, judge, lives }),
     basePath: settings.basePath,
     sessions,
+    grants,
+    history,
     caller: (user: User) => ({ user, profile: people.profile(user), meta: noMeta }),
     async userChanged(userId: string) {
       resolve.forget(userId)

@@ -13,9 +13,12 @@ export {
   type ImpersonationEngine,
 } from './impersonation.ts'
 export type { Carry, Snapshot } from './lifecycle/carry.ts'
+export type { ConsentRule } from './lifecycle/consent.ts'
+export type { GrantLimits, GrantRequest, Grants } from './lifecycle/grants.ts'
+export type { History, HistoryEntry } from './lifecycle/history.ts'
 export type { SessionState, Sessions } from './lifecycle/sessions.ts'
 export type { Caller, Started, StartRequest } from './lifecycle/start.ts'
-export type { ImpersonationOptions, UserDescription } from './options.ts'
+export type { DisplayedActor, ImpersonationOptions, UserDescription } from './options.ts'
 export type { Classification, ClassifyRequest } from './pipeline/classify.ts'
 export type { Context } from './pipeline/context.ts'
 export { actorCredentials, type ForwardOptions, type IncomingHeaders } from './pipeline/forward.ts'
@@ -26,13 +29,19 @@ export type { RoutePattern } from './pipeline/patterns.ts'
 export type { SqlSettings } from './pipeline/sql-settings.ts'
 export type { Walls } from './pipeline/walls.ts'
 export type { AuditFields, Who } from './pipeline/who.ts'
-export { endedBy, isLapse, type Judgement, judgeClaim } from './stores/claim.ts'
+export { endedBy, isExpiry, isLapse, type Judgement, judgeClaim } from './stores/claim.ts'
+export { usedGrant } from './stores/grant.ts'
 export { memoryStore } from './stores/memory.ts'
 export type {
   ClaimResult,
   EndResult,
   EventFilter,
-  EventFor,
+  EventsFor,
+  GrantChange,
+  GrantFilter,
+  GrantResult,
+  GrantSection,
+  GrantVerb,
   Page,
   Place,
   SessionClaim,
@@ -56,7 +65,10 @@ export {
   endedReasons,
   endings,
   eventActions,
+  type Grant,
+  type GrantStatus,
   type Guardrail,
+  grantStatuses,
   guardrailKinds,
   type Impersonation,
   type Session,

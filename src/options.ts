@@ -1,3 +1,4 @@
+import type { ConsentRule } from './lifecycle/consent.ts'
 import type { Classification, ClassifyRequest } from './pipeline/classify.ts'
 import type { RoutePattern } from './pipeline/patterns.ts'
 import type { Store } from './stores/store.ts'
@@ -114,6 +115,26 @@ export interface ImpersonationOptions<User extends object> {
   /** How many sessions an actor may start within `perMs`; false for any number. @default { starts: 30, perMs: 3_600_000 } */
   rateLimit?: { readonly starts: number; readonly perMs: number } | false
 
+  /**
+   * Whether a start needs the target's consent: never, always, or as a rule says of this actor and
+   * this target (their tenant, their contract): true, false, or `'forbidden'` for those whom nobody may
+   * impersonate. A rule that throws wants consent. Anything but `'off'` needs a store with grants.
+   * @default 'off'
+   */
+  consent?:
+    | 'off'
+    | 'required'
+    | ((actor: NoInfer<User>, target: NoInfer<User>) => Awaitable<boolean | ConsentRule>)
+
+  /** How long a request for consent waits for an answer, in ms. @default 43_200_000 (12 h) */
+  grantRequestMs?: number
+
+  /**
+   * What a target learns of the operator; `actor` is null when the account is gone.
+   * @default their name and role
+   */
+  displayActor?: (actor: NoInfer<User> | null, target: NoInfer<User>) => Awaitable<DisplayedActor>
+
   /** Origins beside the request's own that may call the routes, such as `'https://admin.example.com'`. @default [] */
   allowedOrigins?: readonly string[]
 
@@ -131,6 +152,9 @@ export interface ImpersonationOptions<User extends object> {
   /** The clock, in ms since the epoch. @default Date.now */
   now?: () => number
 }
+
+/** Plain data for the target's eyes. */
+export type DisplayedActor = Readonly<Record<string, string | number | boolean | null>>
 
 /** What `describe` gives; everything but the id may be left out. */
 export interface UserDescription {

@@ -15,6 +15,8 @@ export interface People<User extends object> {
   may(user: User, action: Action, target?: User): boolean | Promise<boolean>
   /** Somebody who is not there, by id, if they may still start; null when they may not, or are gone. */
   actor(id: string): Promise<User | null>
+  /** Somebody by id, whoever they are; null when they are gone. Rejects when the host can't look users up. */
+  anybody(id: string): Promise<User | null>
   /** The target, fit to be impersonated, or why not. Rejects when the host can't look users up. */
   target(id: string, orgId: string | null): Promise<Target<User>>
 }
@@ -78,6 +80,11 @@ export function createPeople<User extends object>(settings: Settings<User>): Peo
     }
   }
 
+  async function anybody(id: string): Promise<User | null> {
+    const user = await find(id, null)
+    return user !== null && profile(user).id === id ? user : null
+  }
+
   async function target(id: string, orgId: string | null): Promise<Target<User>> {
     const user = await find(id, orgId)
     if (user === null) return { unfit: 'target_gone' }
@@ -98,10 +105,10 @@ export function createPeople<User extends object>(settings: Settings<User>): Peo
     profile,
     may,
     target,
+    anybody,
     async actor(id) {
-      const user = await find(id, null)
-      if (user === null || profile(user).id !== id) return null
-      return (await may(user, 'start')) ? user : null
+      const user = await anybody(id)
+      return user !== null && (await may(user, 'start')) ? user : null
     },
   }
 }

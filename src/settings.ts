@@ -1,7 +1,7 @@
 import type { ImpersonationOptions } from './options.ts'
 import type { WrittenPattern } from './pipeline/known-routes.ts'
 import { compilePatterns } from './pipeline/patterns.ts'
-import { type Store, storeVerbs } from './stores/store.ts'
+import { grantVerbs, type Store, storeVerbs } from './stores/store.ts'
 import { accessLevels, guardrailKinds } from './types.ts'
 
 /** The options after the check: complete, compiled, frozen. */
@@ -29,6 +29,9 @@ const known = [
   'storeTimeoutMs',
   'freshAuth',
   'rateLimit',
+  'consent',
+  'grantRequestMs',
+  'displayActor',
   'allowedOrigins',
   'secureCookie',
   'context',
@@ -45,7 +48,7 @@ export function readOptions<User extends object>(options: ImpersonationOptions<U
   const store = checkStore(options.store)
   want('findUser', typeof options.findUser === 'function', 'a function (id) => user')
   want('can', typeof options.can === 'function', 'a function (user, action, target?) => boolean')
-  const { describe, classify, now } = options
+  const { describe, classify, displayActor, now } = options
   want(
     'describe',
     describe === undefined || typeof describe === 'function',
@@ -55,6 +58,11 @@ export function readOptions<User extends object>(options: ImpersonationOptions<U
     'classify',
     classify === undefined || typeof classify === 'function',
     "a function (request) => 'read', 'write', …",
+  )
+  want(
+    'displayActor',
+    displayActor === undefined || typeof displayActor === 'function',
+    'a function (actor, target) => { name, … }',
   )
   want('now', now === undefined || typeof now === 'function', 'a function () => ms since the epoch')
 
@@ -101,6 +109,9 @@ export function readOptions<User extends object>(options: ImpersonationOptions<U
     storeTimeoutMs: positive('storeTimeoutMs', options.storeTimeoutMs, 1000),
     freshAuth: checkFreshAuth<User>(options.freshAuth),
     rateLimit: checkRateLimit(options.rateLimit),
+    consent: checkConsent<User>(options.consent, store),
+    grantRequestMs: positive('grantRequestMs', options.grantRequestMs, 12 * 60 * 60_000),
+    displayActor,
     allowedOrigins: checkOrigins(options.allowedOrigins ?? []),
     secureCookie: oneOf('secureCookie', options.secureCookie, ['auto', true, false], 'auto'),
     context: oneOf('context', options.context, ['always', 'impersonating'], 'always'),
@@ -231,6 +242,26 @@ function checkRateLimit(limit: ImpersonationOptions<object>['rateLimit']) {
     starts: positive('rateLimit.starts', limit.starts, 0),
     perMs: positive('rateLimit.perMs', limit.perMs, 0),
   }
+}
+
+function checkConsent<User extends object>(
+  consent: ImpersonationOptions<User>['consent'] = 'off',
+  store: Store,
+) {
+  want(
+    'consent',
+    consent === 'off' || consent === 'required' || typeof consent === 'function',
+    "'off', 'required' or a function (actor, target) => boolean",
+  )
+  if (consent !== 'off') {
+    const missing = grantVerbs.filter((verb) => typeof store.grants?.[verb] !== 'function')
+    want(
+      'consent',
+      missing.length === 0,
+      `'off' with this store: its section "grants" lacks ${missing.join(', ')}`,
+    )
+  }
+  return consent
 }
 
 function checkOrigins(origins: readonly string[]): ReadonlySet<string> {

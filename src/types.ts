@@ -98,6 +98,37 @@ export interface Session {
   readonly status: SessionStatus
 }
 
+export const grantStatuses = ['pending', 'granted', 'denied', 'used', 'revoked', 'expired'] as const
+export type GrantStatus = (typeof grantStatuses)[number]
+
+/**
+ * The target's own consent: for one actor, up to a level, until a time. All instants are milliseconds
+ * since the epoch.
+ */
+export interface Grant {
+  readonly id: string
+  /** Who asked, and the only one it lets in. */
+  readonly actorId: string
+  readonly actorOrgId: string | null
+  readonly targetUserId: string
+  readonly targetOrgId: string | null
+  /** Up to what it goes; until it is decided, what was asked for. */
+  readonly accessLevel: AccessLevel
+  readonly requestedAccessLevel: AccessLevel
+  readonly reason: string | null
+  readonly ticket: string | null
+  /** For how long, in ms, from the yes on. */
+  readonly durationMs: number
+  readonly status: GrantStatus
+  readonly createdAt: number
+  /** When the target said yes or no. */
+  readonly decidedAt: number | null
+  /** While pending, when the question lapses; once granted, when the consent ends. */
+  readonly expiresAt: number
+  /** Counts the changes: a change names the one it was made from, so that of two only one is made. */
+  readonly revision: number
+}
+
 /** What handlers see while impersonating: both people and the session. Frozen. */
 export interface Impersonation<User> {
   /** Who is really there, as the host's login gave it. */
@@ -119,6 +150,12 @@ export const eventActions = [
   'impersonation.replaced',
   'impersonation.write_blocked',
   'impersonation.burst',
+  'grant.requested',
+  'grant.granted',
+  'grant.denied',
+  'grant.used',
+  'grant.revoked',
+  'grant.expired',
 ] as const
 export type EventAction = (typeof eventActions)[number]
 

@@ -21,6 +21,9 @@ import { events, sessions } from './tables.ts'
  *    transaction locks before it reads. Where yours does not (Postgres, MySQL), the loser runs into a
  *    unique key: roll back and try again, as `unit` does, and the second reading tells what to answer.
  * 3. No policy and no clock: instants, levels and permissions come as arguments.
+ *
+ * It leaves out the sections that a store may lack: `grants` (then `consent` can't be switched on) and
+ * `watch`.
  */
 
 type Transaction = Parameters<Parameters<Database['transaction']>[0]>[0]
@@ -107,7 +110,7 @@ export function drizzleStore(db: Database): Store {
     endSession: (id, ending, event) =>
       unit(async (tx) => {
         const ended = await end(tx, id, ending)
-        if (ended && event) await insertEvents(tx, [event(ended)])
+        if (ended && event) await insertEvents(tx, event(ended))
         if (ended) return { session: ended, changed: true }
         const [row] = await tx.select().from(sessions).where(is(sessions.id, id))
         return row ? { session: toSession(row), changed: false } : null
@@ -129,7 +132,7 @@ export function drizzleStore(db: Database): Store {
           )
           .returning()
         if (!row) return null
-        await insertEvents(tx, [event(toSession(row))])
+        await insertEvents(tx, event(toSession(row)))
         return toSession(row)
       }),
 
@@ -167,6 +170,8 @@ export function drizzleStore(db: Database): Store {
 /** What a claim means is the library's to say; that it happens completely or not at all is ours. */
 async function claimOnce(tx: Transaction, claim: SessionClaim): Promise<ClaimResult> {
   const { session, exclusiveTarget } = claim
+  // Without the section `grants` nobody can ask for this; a start must not pass over a consent unseen.
+  if (claim.grant) throw new Error('This store keeps no grants.')
   const isLogin = session.transport === 'session'
 
   // Whoever may stand in the way: the actor's own session, those on the target, the one on the grant.
@@ -190,7 +195,7 @@ async function claimOnce(tx: Transaction, claim: SessionClaim): Promise<ClaimRes
     const over = await end(tx, rival.id, ending)
     if (!over)
       throw new Error('A session that was active a moment ago is not: the lock did not hold.')
-    await insertEvents(tx, [claim.events.ended(over)])
+    await insertEvents(tx, claim.events.ended(over))
     ended.push(over)
   }
   // A refusal commits what has expired, and touches nothing else.

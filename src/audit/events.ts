@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../errors.ts'
-import type { AuditEvent, EventAction, Session, UserProfile } from '../types.ts'
+import type { AuditEvent, EventAction, Grant, Session, UserProfile } from '../types.ts'
 
 /** What a request tells of itself for the record; nulls where nothing is known. */
 export interface RequestMeta {
@@ -45,8 +45,48 @@ export function sessionEvent(
   }
 }
 
+/**
+ * What a session's end leaves on record: one event, named by how it ended, and where it was under a
+ * grant, that the grant is used. (A grant that was revoked or has expired with it has an event of its own.)
+ */
+export function endedEvents(
+  session: Session,
+  at: number,
+  meta: RequestMeta = noMeta,
+): readonly AuditEvent[] {
+  const ended = endedEvent(session, at, meta)
+  if (session.grantId === null || session.endedReason === 'grant_revoked') return [ended]
+  return [ended, sessionEvent('grant.used', session, at, meta)]
+}
+
+/** The event of a grant's change. */
+export function grantEvent(
+  action: Extract<EventAction, `grant.${string}`>,
+  grant: Grant,
+  at: number,
+  meta: RequestMeta = noMeta,
+  details: Details = noDetails,
+): AuditEvent {
+  return {
+    id: crypto.randomUUID(),
+    at,
+    action,
+    outcome: 'success',
+    code: null,
+    actorId: grant.actorId,
+    targetUserId: grant.targetUserId,
+    actorOrgId: grant.actorOrgId,
+    targetOrgId: grant.targetOrgId,
+    sessionId: null,
+    grantId: grant.id,
+    reason: grant.reason,
+    ...meta,
+    details,
+  }
+}
+
 /** The event of a session's end: one per session, named by how it ended. */
-export function endedEvent(session: Session, at: number, meta: RequestMeta = noMeta): AuditEvent {
+function endedEvent(session: Session, at: number, meta: RequestMeta = noMeta): AuditEvent {
   if (session.status === 'active') throw new TypeError('an active session has no ending to record')
   return sessionEvent(`impersonation.${session.status}`, session, at, meta, {
     ended_reason: session.endedReason,

@@ -1,4 +1,6 @@
 import type { ErrorCode } from '../errors.ts'
+import type { Grants } from '../lifecycle/grants.ts'
+import type { History } from '../lifecycle/history.ts'
 import type { Sessions } from '../lifecycle/sessions.ts'
 import type { Caller } from '../lifecycle/start.ts'
 import type { shapes } from './schemas.ts'
@@ -12,6 +14,8 @@ export interface Route {
   readonly path: string
   /** `login`: whoever is logged in; the verb itself decides whether they may. */
   readonly who: 'anybody' | 'login'
+  /** The routes of a feature that is switched off are not there. */
+  readonly feature?: 'consent'
   readonly summary: string
   readonly body?: keyof Shapes & `${string}Body`
   readonly query?: keyof Shapes & `${string}Query`
@@ -35,6 +39,10 @@ export interface Call {
   /** Null only where `who` is `anybody`. */
   readonly caller: Caller<AnyUser>
   readonly sessions: Sessions<AnyUser>
+  readonly grants: Grants<AnyUser>
+  readonly history: History<AnyUser>
+  /** The routes that are there. */
+  readonly routes: readonly Route[]
   readonly params: Readonly<Record<string, string>>
   readonly body: unknown
   readonly query: unknown

@@ -1,6 +1,8 @@
 import { type RequestMeta, refusedEvent } from '../audit/events.ts'
 import type { Recorder } from '../audit/recorder.ts'
 import { ImpersonationError, isImpersonationError } from '../errors.ts'
+import type { Grants } from '../lifecycle/grants.ts'
+import type { History } from '../lifecycle/history.ts'
 import type { Sessions } from '../lifecycle/sessions.ts'
 import type { People } from '../people.ts'
 import { cookieName, pinHeader, readPin } from '../pipeline/identify.ts'
@@ -11,7 +13,7 @@ import { clearCookie } from './cookie.ts'
 import { checkOrigin } from './csrf.ts'
 import { renderRefusal } from './page.ts'
 import type { Call, Route } from './route.ts'
-import { routes } from './routes.ts'
+import { type Feature, routesWith } from './routes.ts'
 
 /** A call of one of our routes, by whoever is really there. */
 export interface RouteCall<User> {
@@ -32,6 +34,8 @@ interface Parts<User extends object> {
   readonly settings: Settings<User>
   readonly people: People<User>
   readonly sessions: Sessions<User>
+  readonly grants: Grants<User>
+  readonly history: History<User>
   readonly recorder: Recorder
 }
 
@@ -39,11 +43,17 @@ const schemas = () => import('./schemas.ts')
 
 /** Answers the routes: the same Response on every framework. Never rejects for a refusal. */
 export function createRouter<User extends object>(parts: Parts<User>) {
-  const { settings, people, sessions, recorder } = parts
+  const { settings, people, sessions, grants, history, recorder } = parts
+  const features = new Set<Feature>(settings.consent === 'off' ? [] : ['consent'])
+  const routes = routesWith(features)
 
   async function answer(call: RouteCall<User>): Promise<Response> {
     const { request } = call
-    const { route, params } = find(request.method, call.path.slice(settings.basePath.length))
+    const { route, params } = find(
+      routes,
+      request.method,
+      call.path.slice(settings.basePath.length),
+    )
     if (call.twoLogins) throw invalid('headers.authorization', 'must be there once')
     const secure = settings.secureCookie === 'auto' ? call.secure : settings.secureCookie
     checkOrigin(request, {
@@ -54,6 +64,9 @@ export function createRouter<User extends object>(parts: Parts<User>) {
     const input: Omit<Call, 'caller' | 'body' | 'query'> = {
       request,
       sessions,
+      grants,
+      history,
+      routes,
       params,
       now: settings.now(),
       cookie: { name: cookieName(secure), secure },
@@ -104,7 +117,11 @@ export function createRouter<User extends object>(parts: Parts<User>) {
   }
 }
 
-function find(method: string, below: string): { route: Route; params: Record<string, string> } {
+function find(
+  routes: readonly Route[],
+  method: string,
+  below: string,
+): { route: Route; params: Record<string, string> } {
   const path = below.replace(/\/$/, '') || '/'
   const here = routes.flatMap((route) => {
     const params = match(route.path, path)

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { ImpersonationError } from '../errors.ts'
-import { accessLevels, endedReasons, sessionStatuses, transports } from '../types.ts'
+import { accessLevels, endedReasons, grantStatuses, sessionStatuses, transports } from '../types.ts'
 
 /**
  * Every body and query of the routes, and every answer, as zod sees it. This file is loaded with the
@@ -30,6 +30,7 @@ const startBody = z.strictObject({
   access_level: z.enum(accessLevels).optional(),
   target_org_id: id.optional(),
   client_id: text(255).optional(),
+  grant_id: id.optional(),
   transport: z
     .enum(['session'], { error: 'must be "session"; tokens are not switched on' })
     .optional(),
@@ -40,6 +41,30 @@ const extendBody = z.strictObject({ minutes })
 const revokeBody = z.strictObject({ reason: text(500).optional() }).optional()
 const noQuery = none
 
+const grantBody = z.strictObject({
+  target_user_id: id,
+  access_level: z.enum(accessLevels).optional(),
+  reason: text(20_000).optional(),
+  ticket: text(255).optional(),
+  duration_minutes: minutes.optional(),
+})
+const approveBody = z
+  .strictObject({
+    access_level: z.enum(accessLevels).optional(),
+    duration_minutes: minutes.optional(),
+  })
+  .optional()
+const denyBody = none.optional()
+
+const page = {
+  limit: z
+    .string()
+    .regex(/^([1-9]|[1-9]\d|1\d\d|200)$/, 'must be a whole number from 1 to 200')
+    .optional(),
+  cursor: text(1000).optional(),
+}
+const pageQuery = z.strictObject(page)
+
 const sessionsQuery = z.strictObject({
   status: z.enum(sessionStatuses).optional(),
   actor_id: id.optional(),
@@ -47,11 +72,7 @@ const sessionsQuery = z.strictObject({
   org_id: id.optional(),
   from: instant.optional(),
   to: instant.optional(),
-  limit: z
-    .string()
-    .regex(/^([1-9]|[1-9]\d|1\d\d|200)$/, 'must be a whole number from 1 to 200')
-    .optional(),
-  cursor: text(1000).optional(),
+  ...page,
 })
 
 const orNull = <T extends z.ZodType>(schema: T) => z.union([schema, z.null()])
@@ -128,6 +149,40 @@ const statusAnswer = z.object({
     .optional(),
 })
 
+const grantAnswer = z.object({
+  id: string,
+  actor_id: string,
+  target_user_id: string,
+  access_level: z.enum(accessLevels),
+  requested_access_level: z.enum(accessLevels),
+  reason: orNull(string),
+  ticket: orNull(string),
+  status: z.enum(grantStatuses),
+  created_at: iso,
+  decided_at: orNull(iso),
+  expires_at: iso,
+})
+const grantsAnswer = z.object({ items: z.array(grantAnswer), next_cursor: orNull(string) })
+
+const historyAnswer = z.object({
+  items: z.array(
+    z.object({
+      session_id: string,
+      actor: z.record(string, z.union([string, z.number(), z.boolean(), z.null()])),
+      reason: orNull(string),
+      ticket: orNull(string),
+      access_level: z.enum(accessLevels),
+      break_glass: z.boolean(),
+      started_at: iso,
+      ended_at: orNull(iso),
+      status: z.enum(sessionStatuses),
+      ended_reason: orNull(z.enum(endedReasons)),
+      actions: z.record(string, z.int()),
+    }),
+  ),
+  next_cursor: orNull(string),
+})
+
 const extendAnswer = z.object({ expires_at: iso })
 
 export const problem = z.object({
@@ -147,6 +202,13 @@ export const shapes = {
   revokeBody,
   noQuery,
   sessionsQuery,
+  grantBody,
+  approveBody,
+  denyBody,
+  pageQuery,
+  grantAnswer,
+  grantsAnswer,
+  historyAnswer,
   sessionAnswer,
   sessionsAnswer,
   startAnswer,

@@ -1,8 +1,9 @@
 import { ImpersonationError } from '../errors.ts'
+import type { HistoryEntry } from '../lifecycle/history.ts'
 import type { SessionState } from '../lifecycle/sessions.ts'
 import type { Started } from '../lifecycle/start.ts'
 import type { Place } from '../stores/store.ts'
-import type { Session, UserProfile } from '../types.ts'
+import type { Grant, Session, UserProfile } from '../types.ts'
 
 /** The nouns as they travel: snake_case, instants as ISO 8601 in UTC with milliseconds. */
 
@@ -33,6 +34,39 @@ export function sessionToWire(session: Session) {
     ended_note: session.endedNote,
     ended_by: session.endedBy,
     status: session.status,
+  }
+}
+
+export function grantToWire(grant: Grant) {
+  return {
+    id: grant.id,
+    actor_id: grant.actorId,
+    target_user_id: grant.targetUserId,
+    access_level: grant.accessLevel,
+    requested_access_level: grant.requestedAccessLevel,
+    reason: grant.reason,
+    ticket: grant.ticket,
+    status: grant.status,
+    created_at: instant(grant.createdAt),
+    decided_at: instantOrNull(grant.decidedAt),
+    expires_at: instant(grant.expiresAt),
+  }
+}
+
+export function historyToWire({ session, actor }: HistoryEntry) {
+  return {
+    session_id: session.id,
+    actor,
+    reason: session.reason,
+    ticket: session.ticket,
+    access_level: session.accessLevel,
+    break_glass: session.breakGlass,
+    started_at: instant(session.createdAt),
+    ended_at: instantOrNull(session.endedAt),
+    status: session.status,
+    ended_reason: session.endedReason,
+    // By route; empty until the action trail is there.
+    actions: {},
   }
 }
 

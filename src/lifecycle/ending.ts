@@ -1,4 +1,4 @@
-import { endedEvent, noMeta, type RequestMeta } from '../audit/events.ts'
+import { endedEvents, noMeta, type RequestMeta } from '../audit/events.ts'
 import type { Recorder } from '../audit/recorder.ts'
 import type { GuardedStore } from '../stores/guarded.ts'
 import type { EndResult, SessionEnding } from '../stores/store.ts'
@@ -37,8 +37,8 @@ interface Parts {
 export function createEndings({ store, recorder, now, changed, over }: Parts): Endings {
   async function end(session: Session, ending: SessionEnding, meta: RequestMeta) {
     const at = now()
-    const event = (ended: Session) =>
-      endedEvent(ended, ending.status === 'expired' ? ending.at : at, meta)
+    const events = (ended: Session) =>
+      endedEvents(ended, ending.status === 'expired' ? ending.at : at, meta)
     /** Both answers were lost: the row tells what they did. An event that is stored already is not owed. */
     async function asFound(error: unknown): Promise<EndResult> {
       const found = await store.readSession(session.id)
@@ -46,10 +46,10 @@ export function createEndings({ store, recorder, now, changed, over }: Parts): E
       return { session: found, changed: true }
     }
     try {
-      const result = await store.endSession(session.id, ending, event).catch(async () => {
+      const result = await store.endSession(session.id, ending, events).catch(async () => {
         // Stopping and revoking always work: end it without the event, and owe the event.
         const bare = await store.endSession(session.id, ending, null).catch(asFound)
-        if (bare?.changed) recorder.owe(event(bare.session))
+        if (bare?.changed) for (const event of events(bare.session)) recorder.owe(event)
         return bare
       })
       over(session.id)

@@ -2,6 +2,7 @@ import type { Recorder } from '../audit/recorder.ts'
 import type { GuardedStore } from '../stores/guarded.ts'
 import type { Place, SessionFilter } from '../stores/store.ts'
 import type { Session } from '../types.ts'
+import { closeExpired } from './grants.ts'
 import type { Judge } from './judge.ts'
 
 /** Looks after sessions that no request asks for: closes what is over and judges the rest again. */
@@ -18,11 +19,14 @@ export interface Reaper {
 const everyMs = 30_000
 const pageSize = 200
 
-export function createReaper(
-  store: GuardedStore,
-  judge: Pick<Judge<unknown>, 'review'>,
-  recorder: Recorder,
-): Reaper {
+interface Parts {
+  readonly store: GuardedStore
+  readonly judge: Pick<Judge<unknown>, 'review'>
+  readonly recorder: Recorder
+  readonly now: () => number
+}
+
+export function createReaper({ store, judge, recorder, now }: Parts): Reaper {
   let timer: ReturnType<typeof setInterval> | undefined
   let busy = false
 
@@ -56,7 +60,10 @@ export function createReaper(
   async function reap(): Promise<number> {
     // Events still owed must not hold up what has to end.
     await recorder.settle().catch(() => undefined)
-    return review({})
+    const count = await review({})
+    // After the sessions: one that has run out with its grant has used it.
+    if (store.grants) await closeExpired(store.grants, now, pageSize)
+    return count
   }
 
   return {

@@ -6,7 +6,9 @@ import type { GuardedStore } from '../stores/guarded.ts'
 import type { Page, SessionFilter } from '../stores/store.ts'
 import type { Session, UserProfile } from '../types.ts'
 import type { Endings } from './ending.ts'
+import { longestUnderGrantMs } from './entry.ts'
 import type { Judge } from './judge.ts'
+import { createReach } from './reach.ts'
 import type { Caller, Started, StartRequest } from './start.ts'
 
 /** Everything that can be done with sessions, by the person who calls. Each verb checks who that is. */
@@ -54,14 +56,30 @@ export function createSessions<User extends object>(parts: Parts<User>): Session
   const { settings, store, people, judge, endings, changed, start } = parts
   const { now, maxDurationMs } = settings
 
-  async function allow({ user }: Caller<User>, action: 'list' | 'revoke'): Promise<void> {
-    if (!(await people.may(user, action))) throw new ImpersonationError('not_allowed')
-  }
+  const reach = createReach(people)
 
   async function found(sessionId: string): Promise<Session> {
     const session = await store.readSession(sessionId)
     if (!session) throw new ImpersonationError('session_not_found')
     return session
+  }
+
+  /** What is out of the caller's reach is not there. */
+  async function within(caller: Caller<User>, action: 'list' | 'revoke', sessionId: string) {
+    const scope = await reach.scope(caller, action)
+    const session = await found(sessionId)
+    if (scope !== null && !(await reach.covers(caller, action, session)))
+      throw new ImpersonationError('session_not_found')
+    return session
+  }
+
+  /** The latest that a session may end. */
+  async function capOf({ createdAt, grantId }: Session): Promise<number> {
+    if (grantId === null) return createdAt + maxDurationMs
+    const grant = await store.grants?.readGrant(grantId)
+    // A grant that can't be found has nothing to give.
+    if (!grant) return 0
+    return Math.min(createdAt + Math.min(maxDurationMs, longestUnderGrantMs), grant.expiresAt)
   }
 
   async function acknowledge(actorId: string): Promise<void> {
@@ -110,14 +128,16 @@ export function createSessions<User extends object>(parts: Parts<User>): Session
           throw new ImpersonationError('impersonation_state_changed')
         }
         if (!session) throw new ImpersonationError('not_impersonating')
-        const to = Math.min(session.expiresAt + ms, session.createdAt + maxDurationMs)
+        const to = Math.min(session.expiresAt + ms, await capOf(session))
         if (to <= session.expiresAt) return session
         const at = now()
         try {
           const extended = await store.extendSession(
             session.id,
             { from: session.expiresAt, to, now: at },
-            (moved) => sessionEvent('impersonation.extended', moved, at, meta, { expires_at: to }),
+            (moved) => [
+              sessionEvent('impersonation.extended', moved, at, meta, { expires_at: to }),
+            ],
           )
           if (extended) return extended
         } finally {
@@ -128,18 +148,19 @@ export function createSessions<User extends object>(parts: Parts<User>): Session
     },
 
     async list(caller, filter, page) {
-      await allow(caller, 'list')
-      return store.listSessions(filter, page)
+      const orgId = await reach.scope(caller, 'list')
+      if (orgId === null) return store.listSessions(filter, page)
+      // Another organisation's sessions are not refused but not there.
+      if (filter.orgId !== undefined && filter.orgId !== orgId) return []
+      return store.listSessions({ ...filter, orgId }, page)
     },
 
     async get(caller, sessionId) {
-      await allow(caller, 'list')
-      return found(sessionId)
+      return within(caller, 'list', sessionId)
     },
 
     async revoke(caller, sessionId, note = null) {
-      await allow(caller, 'revoke')
-      const session = await found(sessionId)
+      const session = await within(caller, 'revoke', sessionId)
       if (session.status !== 'active') return session
       const result = await endings.revoke(session, {
         reason: 'revoked',

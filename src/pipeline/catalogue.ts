@@ -208,7 +208,7 @@ const whole = words.map(
 
 /** A person, by themselves or by their id: harmless to change, not to delete. */
 const person =
-  /(?:^|\/)(?:me|self|profile|user|member|customer|client|person|tenant|organi[sz]ation|workspace)s?(?:\/[^/]+)?$/
+  /\/(?:me|self|profile|(?:user|member|customer|client|person|tenant|organi[sz]ation|workspace)s?(?:\/[^/]+)?)$/
 
 /** Whether a request deletes somebody, whatever words stand in its path; `*` may be any method. */
 export const deletesPerson = (method: string, readings: readonly string[]): boolean =>

@@ -28,16 +28,19 @@ export function createEnforce<Req, User extends object>(
     fullAccessRoutes.size > 0 ||
     guardrails?.some(({ patterns }) => !patterns.unsafeOnly)
 
+  /** @param anyMethod the method, or `*` where the body may name another one */
   function guarded(
     method: string,
+    anyMethod: string,
     safe: boolean,
     readings: readonly string[],
   ): Guardrail | undefined {
-    if (guardrails) return guardrails.find(({ patterns }) => patterns.find(method, readings))?.kind
+    if (guardrails)
+      return guardrails.find(({ patterns }) => patterns.find(anyMethod, readings))?.kind
     if (safe) return undefined
-    return (
-      catalogueKind(readings) ?? (deletesPerson(method, readings) ? 'account_deletion' : undefined)
-    )
+    // By its own method: every profile is saved by a form or by JSON.
+    const deletes = deletesPerson(method, readings)
+    return catalogueKind(readings) ?? (deletes ? 'account_deletion' : undefined)
   }
 
   /** The actor's own powers: only where no router could mean another route. */
@@ -58,7 +61,7 @@ export function createEnforce<Req, User extends object>(
     const readings = readingsOfRequest(request, view)
     // What a body may say of its method can't be seen from here.
     const anyMethod = isForm(request, view) ? '*' : method
-    const kind = guarded(anyMethod, safe, readings)
+    const kind = guarded(method, anyMethod, safe, readings)
     if (kind) return blocked(kind)
 
     const judge = (said: Classification): Verdict => {

@@ -10,7 +10,7 @@ export interface ClaimedEnding {
 export interface Judgement {
   readonly endings: readonly ClaimedEnding[]
   /** Null when nothing stands in the way any more once the endings are done. */
-  readonly refusal: Exclude<ClaimResult, { outcome: 'started' }> | null
+  readonly refusal: Extract<ClaimResult, { by: Session }> | null
 }
 
 /**
@@ -69,6 +69,9 @@ function conflictOf({ session, exclusiveTarget }: SessionClaim, other: Session) 
   } else if (sameTarget) return 'target_busy'
   return session.grantId !== null && other.grantId === session.grantId ? 'grant_busy' : null
 }
+
+/** Whether an ending is the clock's and not the claim's: it stands whatever becomes of the claim. */
+export const isExpiry = ({ ending }: ClaimedEnding): boolean => ending.status === 'expired'
 
 function expiry(session: Session): SessionEnding {
   return {

@@ -1,9 +1,11 @@
 import { ImpersonationError } from '../errors.ts'
-import { accessLevels, type Session, sessionStatuses } from '../types.ts'
-import type { Store } from './store.ts'
+import { accessLevels, type Grant, grantStatuses, type Session, sessionStatuses } from '../types.ts'
+import type { GrantSection, Store } from './store.ts'
 
 /** The verbs as the core calls them: each answers in time and in shape, or rejects with a 503. */
-export type GuardedStore = Omit<Store, 'watch' | 'check' | 'close'>
+export type GuardedStore = Omit<Store, 'watch' | 'check' | 'close' | 'grants'> & {
+  readonly grants: GrantSection | undefined
+}
 
 /**
  * Puts a time limit and a check of the answer around every verb. A store that throws, hangs or
@@ -27,6 +29,7 @@ export function guardStore(
         ({ ended, ...answer }) =>
           ended.every(isSession) &&
           (answer.outcome === 'started' ||
+            answer.outcome === 'grant_changed' ||
             (refusals.includes(answer.outcome) && isSession(answer.by))),
       ),
     readStanding: (actorId) =>
@@ -74,6 +77,34 @@ export function guardStore(
       within(change, () => store.acknowledgeLapses(actorId), anything),
     appendEvents: (events) => within(change, () => store.appendEvents(events), anything),
     listEvents: (filter, page) => within(read, () => store.listEvents(filter, page), Array.isArray),
+    grants: store.grants && guardGrants(store.grants),
+  }
+
+  function guardGrants(grants: GrantSection): GrantSection {
+    return {
+      createGrant: (grant, events) =>
+        within(change, () => grants.createGrant(grant, events), anything),
+      readGrant: (id) =>
+        within(
+          read,
+          () => grants.readGrant(id),
+          (answer) => answer === null || (isGrant(answer) && answer.id === id),
+        ),
+      listGrants: (filter, page) =>
+        within(
+          read,
+          () => grants.listGrants(filter, page),
+          (answer) => answer.every(isGrant),
+        ),
+      changeGrant: (grant, events, ending) =>
+        within(
+          change,
+          () => grants.changeGrant(grant, events, ending),
+          (answer) =>
+            answer.changed === false ||
+            (answer.changed === true && (answer.ended === null || isSession(answer.ended))),
+        ),
+    }
   }
 }
 
@@ -126,6 +157,21 @@ function isSession(value: unknown): value is Session {
     Number.isFinite(session.createdAt) &&
     Number.isFinite(session.expiresAt) &&
     (session.status === 'active') === (session.endedAt === null)
+  )
+}
+
+function isGrant(value: unknown): value is Grant {
+  const grant = value as Grant | null | undefined
+  return (
+    typeof grant === 'object' &&
+    grant !== null &&
+    filled(grant.id) &&
+    filled(grant.actorId) &&
+    filled(grant.targetUserId) &&
+    accessLevels.includes(grant.accessLevel) &&
+    grantStatuses.includes(grant.status) &&
+    Number.isFinite(grant.expiresAt) &&
+    Number.isSafeInteger(grant.revision)
   )
 }
 

@@ -1,6 +1,16 @@
-import type { AuditEvent, Session } from '../types.ts'
-import { endedBy, isLapse, judgeClaim } from './claim.ts'
-import type { EventFilter, Page, SessionEnding, SessionFilter, Store } from './store.ts'
+import type { AuditEvent, Grant, Session } from '../types.ts'
+import { type ClaimedEnding, endedBy, isExpiry, isLapse, judgeClaim } from './claim.ts'
+import { usedGrant } from './grant.ts'
+import type {
+  EventFilter,
+  GrantChange,
+  GrantFilter,
+  GrantSection,
+  Page,
+  SessionEnding,
+  SessionFilter,
+  Store,
+} from './store.ts'
 
 /**
  * Keeps sessions and events in this process: for tests and for trying things out. Everything is
@@ -17,6 +27,7 @@ export function memoryStore(): Store {
   /** Unacknowledged lapses by actor. */
   const lapses = new Map<string, Session[]>()
   const events = new Map<string, AuditEvent>()
+  const grants = new Map<string, Grant>()
 
   // Every verb prepares everything that may throw, then changes the maps without a pause between.
   function prepareEvents(more: readonly AuditEvent[]): () => void {
@@ -44,29 +55,76 @@ export function memoryStore(): Store {
 
   function end(before: Session, after: Session, ending: SessionEnding): void {
     put(after)
+    const grant = before.grantId === null ? undefined : grants.get(before.grantId)
+    const used = grant && usedGrant(grant)
+    if (used) grants.set(used.id, used)
     if (!isLapse(before, ending)) return
     lapses.set(before.actorId, [...(lapses.get(before.actorId) ?? []), after])
   }
 
+  /** What a claim ends may use up the very grant it starts under. */
+  const holds = (change: GrantChange, endings: readonly ClaimedEnding[]) =>
+    stillFrom(change) &&
+    (grants.get(change.after.id)?.status !== 'granted' ||
+      !endings.some(({ session }) => session.grantId === change.after.id))
+  const stillFrom = ({ from, after }: GrantChange) => grants.get(after.id)?.revision === from
+
+  const section: GrantSection = {
+    async createGrant(grant, more) {
+      if (grants.has(grant.id)) throw new Error('A grant with this id is stored already.')
+      const storeEvents = prepareEvents(more)
+      grants.set(grant.id, Object.freeze({ ...grant }))
+      storeEvents()
+    },
+
+    async readGrant(grantId) {
+      return grants.get(grantId) ?? null
+    },
+
+    async listGrants(filter, page) {
+      const matching = [...grants.values()].filter((grant) => grantMatches(grant, filter))
+      return paged(matching, (grant) => grant.createdAt, page)
+    },
+
+    async changeGrant(change, more, ending) {
+      if (!stillFrom(change)) return { changed: false }
+      const { id } = change.after
+      const session = ending && [...active.values()].find(({ grantId }) => grantId === id)
+      const ended = session ? endedBy(session, ending.how) : null
+      const storeEvents = prepareEvents([...more, ...(ended && ending ? ending.event(ended) : [])])
+      if (session && ended) end(session, ended, ending.how)
+      grants.set(id, Object.freeze({ ...change.after }))
+      storeEvents()
+      return { changed: true, ended }
+    },
+  }
+
   return {
     name: 'memory',
+    grants: section,
 
     async claimSession(claim) {
-      const { endings, refusal } = judgeClaim(claim, active.values())
+      const judged = judgeClaim(claim, active.values())
+      const { refusal } = judged
+      const lost = !refusal && claim.grant !== undefined && !holds(claim.grant, judged.endings)
+      const endings = lost ? judged.endings.filter(isExpiry) : judged.endings
       const closed = endings.map(({ session, ending }) => endedBy(session, ending))
       const started = Object.freeze({ ...claim.session })
-      if (!refusal && sessions.has(started.id)) {
+      const opens = !refusal && !lost
+      if (opens && sessions.has(started.id)) {
         throw new Error('A session with this id is stored already.')
       }
       const storeEvents = prepareEvents([
-        ...closed.map(claim.events.ended),
-        ...(refusal ? [] : [claim.events.started]),
+        ...closed.flatMap((session) => claim.events.ended(session)),
+        ...(opens ? [claim.events.started] : []),
       ])
       endings.forEach(({ session, ending }, n) => {
         end(session, closed[n] as Session, ending)
       })
       storeEvents()
       if (refusal) return refusal
+      if (lost) return { outcome: 'grant_changed', ended: closed }
+      if (claim.grant) grants.set(claim.grant.after.id, Object.freeze({ ...claim.grant.after }))
       lapses.delete(started.actorId)
       put(started)
       return { outcome: 'started', ended: closed }
@@ -91,7 +149,7 @@ export function memoryStore(): Store {
       if (!session) return null
       if (session.status !== 'active') return { session, changed: false }
       const after = endedBy(session, ending)
-      const storeEvents = prepareEvents(event ? [event(after)] : [])
+      const storeEvents = prepareEvents(event ? event(after) : [])
       end(session, after, ending)
       storeEvents()
       return { session: after, changed: true }
@@ -101,7 +159,7 @@ export function memoryStore(): Store {
       const session = active.get(sessionId)
       if (!session || session.expiresAt !== from || session.expiresAt <= now) return null
       const after = Object.freeze({ ...session, expiresAt: to })
-      const storeEvents = prepareEvents([event(after)])
+      const storeEvents = prepareEvents(event(after))
       put(after)
       storeEvents()
       return after
@@ -120,6 +178,15 @@ export function memoryStore(): Store {
       return paged(matching, (event) => event.at, page)
     },
   }
+}
+
+function grantMatches(grant: Grant, filter: GrantFilter): boolean {
+  return (
+    same(filter.status, grant.status) &&
+    same(filter.actorId, grant.actorId) &&
+    same(filter.targetUserId, grant.targetUserId) &&
+    grant.expiresAt <= (filter.expiredBy ?? Number.POSITIVE_INFINITY)
+  )
 }
 
 function sessionMatches(session: Session, filter: SessionFilter): boolean {

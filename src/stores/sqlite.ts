@@ -2,7 +2,7 @@ import { Kysely, SqliteDialect } from 'kysely'
 import { migrate } from './kysely/migrations.ts'
 import { openSqlite } from './kysely/node-sqlite.ts'
 import { kyselyStore } from './kysely/store.ts'
-import type { Store } from './store.ts'
+import type { GrantSection, Store } from './store.ts'
 
 export interface SqliteStoreOptions {
   /**
@@ -13,7 +13,7 @@ export interface SqliteStoreOptions {
 }
 
 /**
- * Keeps sessions and events in an SQLite file of its own, by the driver that Node brings along.
+ * Keeps sessions, grants and events in an SQLite file of its own, by the driver that Node brings along.
  * The file and its tables are made before the first verb; any number of processes on one machine
  * may share it.
  *
@@ -29,7 +29,9 @@ export interface SqliteStoreOptions {
  *   can,
  * })
  */
-export function sqliteStore(options: SqliteStoreOptions): Store & { close(): Promise<void> } {
+export function sqliteStore(
+  options: SqliteStoreOptions,
+): Store & { readonly grants: GrantSection; close(): Promise<void> } {
   const file = options?.file
   if (typeof file !== 'string' || file.trim() === '' || file.includes('\0')) {
     throw new TypeError('"file" must be the path of a database file, or \':memory:\'.')
@@ -74,6 +76,12 @@ export function sqliteStore(options: SqliteStoreOptions): Store & { close(): Pro
     acknowledgeLapses: first(store.acknowledgeLapses),
     appendEvents: first(store.appendEvents),
     listEvents: first(store.listEvents),
+    grants: {
+      createGrant: first(store.grants.createGrant),
+      readGrant: first(store.grants.readGrant),
+      listGrants: first(store.grants.listGrants),
+      changeGrant: first(store.grants.changeGrant),
+    },
     check: prepared,
     close() {
       closing ??= finish()

@@ -3,6 +3,8 @@ import type {
   AuditEvent,
   EndedReason,
   Ending,
+  Grant,
+  GrantStatus,
   Session,
   SessionStatus,
 } from '../types.ts'
@@ -44,11 +46,16 @@ export interface Store {
    * 3. if `exclusiveTarget` and another actor's session for this target is still active, answer
    *    `target_busy`; if another active session holds the same grant, answer `grant_busy`;
    * 4. acknowledge every lapse of the actor;
-   * 5. insert the session and `events.started`.
+   * 5. with `grant`: look whether the stored grant still has that revision, and put `grant.after` in its
+   *    place; where it has another one, or is not there, answer `grant_changed` and start nothing;
+   * 6. insert the session and `events.started`.
    *
    * Each session ended on the way gets its `events.ended(session)` in the same unit. A refusal
-   * (`*_busy`) leaves the actor's own session as it was; expired ones may be closed all the same.
+   * (`*_busy`, `grant_changed`) leaves the actor's own session as it was; expired ones may be closed all the same.
    * A session or event whose id is stored already makes the verb reject, and nothing happens at all.
+   *
+   * Every session that ends, here or by any other verb, makes its grant `used` in the same unit, where
+   * that is `granted`: see `usedGrant` for how it looks then.
    *
    * Two starts of one actor with `'replace'` both succeed, one after the other: the loser of the race
    * tries again in here. Take locks in a fixed order of keys, so that two starts never wait for each other.
@@ -86,7 +93,7 @@ export interface Store {
   endSession(
     sessionId: string,
     ending: SessionEnding,
-    event: EventFor | null,
+    event: EventsFor | null,
   ): Promise<EndResult | null>
 
   /**
@@ -96,7 +103,7 @@ export interface Store {
   extendSession(
     sessionId: string,
     change: SessionExtension,
-    event: EventFor,
+    event: EventsFor,
   ): Promise<Session | null>
 
   /** Marks every lapse of the actor as known to them, so that `readStanding` stops giving it. */
@@ -107,6 +114,9 @@ export interface Store {
 
   /** Events that match, newest first: by `at` descending, then `id` descending. */
   listEvents(filter: EventFilter, page: Page): Promise<AuditEvent[]>
+
+  /** Consents of targets. A store may lack it; then `consent` can't be switched on. */
+  readonly grants?: GrantSection
 
   /**
    * Looks whether the schema is there and new enough. Rejects with a sentence that names the command
@@ -132,10 +142,12 @@ export interface SessionClaim {
   readonly now: number
   readonly onConflict: 'replace' | 'reject'
   readonly exclusiveTarget: boolean
+  /** The consent that this session starts under, as it is to be from then on. */
+  readonly grant?: GrantChange | undefined
   readonly events: {
     readonly started: AuditEvent
     /** Called with each session that the claim ends, as it is after its end. */
-    readonly ended: EventFor
+    readonly ended: EventsFor
   }
 }
 
@@ -146,14 +158,66 @@ export type ClaimResult =
       readonly by: Session
       readonly ended: readonly Session[]
     }
+  | { readonly outcome: 'grant_changed'; readonly ended: readonly Session[] }
+
+/** Puts a grant in the place of the one with this revision: compare and swap. */
+export interface GrantChange {
+  /** The revision that the change was made from. */
+  readonly from: number
+  /** As it is afterwards; its revision is one more. */
+  readonly after: Grant
+}
+
+/**
+ * The section of grants. Policy is the core's here, too: which change may follow on which, and who may
+ * make it. The store compares revisions, so that of any number of changes made from the same one exactly
+ * one is made.
+ */
+export interface GrantSection {
+  /** Stores a new grant and its event. An id that is stored already rejects. */
+  createGrant(grant: Grant, events: readonly AuditEvent[]): Promise<void>
+
+  /** One grant by its id; null when there is none. */
+  readGrant(grantId: string): Promise<Grant | null>
+
+  /**
+   * Grants that match every given filter, newest first: by `createdAt` descending, then `id`
+   * descending. `before` continues after that row. Gives at most `limit` rows.
+   */
+  listGrants(filter: GrantFilter, page: Page): Promise<Grant[]>
+
+  /**
+   * Changes a grant and stores `events` in the same unit, if it still has the revision `from`; else
+   * changes nothing and gives false. With `ending`, an active session under this grant ends with it, in
+   * the same unit, with `ending.event(session)`, and the answer names it; the grant is then as `after`
+   * says, and not made `used` on top of it. An id that can't be kept is one that nobody has: false.
+   */
+  changeGrant(
+    change: GrantChange,
+    events: readonly AuditEvent[],
+    ending: { readonly how: SessionEnding; readonly event: EventsFor } | null,
+  ): Promise<GrantResult>
+}
+
+export type GrantResult =
+  | { readonly changed: false }
+  | { readonly changed: true; readonly ended: Session | null }
+
+export interface GrantFilter {
+  readonly status?: GrantStatus
+  readonly actorId?: string
+  readonly targetUserId?: string
+  /** `expiresAt <= expiredBy`: those whose time is up. */
+  readonly expiredBy?: number
+}
 
 export interface Standing {
   readonly active: Session | null
   readonly lapse: Session | null
 }
 
-/** Makes the event for a session as it is after the change. Pure and synchronous. */
-export type EventFor = (session: Session) => AuditEvent
+/** Makes the events for a session as it is after the change. Pure and synchronous. */
+export type EventsFor = (session: Session) => readonly AuditEvent[]
 
 export interface SessionEnding {
   readonly status: Ending
@@ -235,3 +299,12 @@ export const storeVerbs = [
   'listEvents',
 ] as const satisfies readonly (keyof Store)[]
 export type StoreVerb = (typeof storeVerbs)[number]
+
+/** The verbs of the section `grants`. */
+export const grantVerbs = [
+  'createGrant',
+  'readGrant',
+  'listGrants',
+  'changeGrant',
+] as const satisfies readonly (keyof GrantSection)[]
+export type GrantVerb = (typeof grantVerbs)[number]

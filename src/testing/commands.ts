@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import type { Store } from '../stores/store.ts'
 import { endings } from '../types.ts'
-import { createDice, createModel, type Dice } from './model.ts'
-import { actors, commands, pageFrom, type World } from './store/commands.ts'
+import { createDice, type Dice } from './dice.ts'
+import { createModel } from './model.ts'
+import { commands } from './store/commands.ts'
 import { t0 } from './store/fixtures.ts'
+import { grantCommands } from './store/grant-commands.ts'
+import { actors, pageFrom, type World } from './store/world.ts'
 
 export interface RandomCommandsOptions {
   /** How many commands. @default 300 */
@@ -52,9 +55,10 @@ export async function runRandomCommands(
 
 async function runOn(store: Store, dice: Dice, count: number, log: string[]): Promise<void> {
   const world: World = { store, dice, model: createModel(), now: t0, serial: 0, log }
+  const known = store.grants ? [...commands, ...grantCommands] : commands
   for (let n = 0; n < count; n++) {
     if (dice.oneIn(3)) world.now += dice.roll(4)
-    await dice.pick(commands)(world)
+    await dice.pick(known)(world)
   }
   await compareEverything(world)
 }
@@ -72,6 +76,10 @@ async function compareEverything({ store, model, log }: World): Promise<void> {
   assert.deepEqual(
     events,
     pageFrom(model.events, (event) => event.at, { limit }),
+  )
+  assert.deepEqual(
+    (await store.grants?.listGrants({}, { limit })) ?? [],
+    pageFrom(model.grants, (grant) => grant.createdAt, { limit }),
   )
   for (const actorId of actors) {
     assert.deepEqual(await store.readStanding(actorId), model.standing(actorId))

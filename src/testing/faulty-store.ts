@@ -1,4 +1,11 @@
-import { type Store, type StoreVerb, storeVerbs } from '../stores/store.ts'
+import {
+  type GrantSection,
+  type GrantVerb,
+  grantVerbs,
+  type Store,
+  type StoreVerb,
+  storeVerbs,
+} from '../stores/store.ts'
 
 /** How a call goes wrong. */
 export type Fault =
@@ -15,12 +22,15 @@ export type Fault =
 
 /** A fault for every call of a verb, or by the number of the call, of which the first is 1. */
 export type FaultPlan = {
-  [Verb in StoreVerb]?: Fault | { readonly [nth: number]: Fault }
+  [Verb in AnyVerb]?: Fault | { readonly [nth: number]: Fault }
 }
+
+type AnyVerb = StoreVerb | GrantVerb
+const anyVerb: readonly AnyVerb[] = [...storeVerbs, ...grantVerbs]
 
 export interface FaultyStore extends Store {
   /** How often each verb was called, faults included. */
-  readonly calls: Readonly<Record<StoreVerb, number>>
+  readonly calls: Readonly<Record<AnyVerb, number>>
   /** How many calls hang at the moment. */
   readonly hanging: number
   /**
@@ -42,9 +52,9 @@ export interface FaultyStore extends Store {
 export function faultyStore(store: Store, plan: FaultPlan = {}): FaultyStore {
   let current = plan
   let hung: (() => void)[] = []
-  const calls = Object.fromEntries(storeVerbs.map((verb) => [verb, 0])) as Record<StoreVerb, number>
+  const calls = Object.fromEntries(anyVerb.map((verb) => [verb, 0])) as Record<AnyVerb, number>
 
-  function faultOf(verb: StoreVerb): Fault | undefined {
+  function faultOf(verb: AnyVerb): Fault | undefined {
     calls[verb] += 1
     const planned = current[verb]
     if (planned === undefined || typeof planned === 'string' || 'garbage' in planned)
@@ -53,7 +63,7 @@ export function faultyStore(store: Store, plan: FaultPlan = {}): FaultyStore {
   }
 
   function faulty<Args extends unknown[], Answer>(
-    verb: StoreVerb,
+    verb: AnyVerb,
     real: (...args: Args) => Promise<Answer>,
   ): (...args: Args) => Promise<Answer> {
     return async (...args) => {
@@ -67,9 +77,16 @@ export function faultyStore(store: Store, plan: FaultPlan = {}): FaultyStore {
     }
   }
 
+  const faultyGrants = (grants: GrantSection): GrantSection => ({
+    createGrant: faulty('createGrant', (...args) => grants.createGrant(...args)),
+    readGrant: faulty('readGrant', (...args) => grants.readGrant(...args)),
+    listGrants: faulty('listGrants', (...args) => grants.listGrants(...args)),
+    changeGrant: faulty('changeGrant', (...args) => grants.changeGrant(...args)),
+  })
+
   return {
     name: store.name,
-    // Optional verbs stay as they are, and missing where they are missing.
+    // Optional verbs stay as they are, and missing where they are missing; so does a section.
     ...(store.check && { check: store.check.bind(store) }),
     ...(store.watch && { watch: store.watch.bind(store) }),
     ...(store.close && { close: store.close.bind(store) }),
@@ -82,13 +99,14 @@ export function faultyStore(store: Store, plan: FaultPlan = {}): FaultyStore {
     acknowledgeLapses: faulty('acknowledgeLapses', (...args) => store.acknowledgeLapses(...args)),
     appendEvents: faulty('appendEvents', (...args) => store.appendEvents(...args)),
     listEvents: faulty('listEvents', (...args) => store.listEvents(...args)),
+    ...(store.grants && { grants: faultyGrants(store.grants) }),
     calls,
     get hanging() {
       return hung.length
     },
     plan(next) {
       current = next
-      for (const verb of storeVerbs) calls[verb] = 0
+      for (const verb of anyVerb) calls[verb] = 0
     },
     release() {
       const waiting = hung

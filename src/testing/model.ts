@@ -1,50 +1,77 @@
 import assert from 'node:assert/strict'
-import type { ClaimResult, SessionClaim, Standing } from '../stores/store.ts'
-import type { AuditEvent, Session } from '../types.ts'
+import type {
+  ClaimResult,
+  EventsFor,
+  GrantChange,
+  GrantResult,
+  SessionClaim,
+  SessionEnding,
+  Standing,
+} from '../stores/store.ts'
+import type { AuditEvent, Grant, Session } from '../types.ts'
 
 /**
- * The store contract in its plainest form: two lists and no thought of speed. `storeTests` runs
+ * The store contract in its plainest form: three lists and no thought of speed. `storeTests` runs
  * random commands against it and against a store, and compares every answer.
  */
 export interface Model {
   readonly sessions: readonly Session[]
   readonly events: readonly AuditEvent[]
+  readonly grants: readonly Grant[]
   /** Takes what a store answered to a claim, and throws where the contract knows another answer. */
   claim(claim: SessionClaim, answer: ClaimResult): void
   /** Null when the session is unknown; else whether it was active. */
-  end(
-    id: string,
-    changes: Partial<Session>,
-    acknowledged: boolean,
-    event: EventOf | null,
-  ): boolean | null
+  end(id: string, ending: SessionEnding, events: EventsFor): boolean | null
   /** Whether the expiry was moved. */
-  extend(id: string, from: number, to: number, now: number, event: EventOf): boolean
+  extend(id: string, from: number, to: number, now: number, events: EventsFor): boolean
   acknowledge(actorId: string): void
   append(event: AuditEvent): void
+  createGrant(grant: Grant, events: readonly AuditEvent[]): void
+  changeGrant(
+    change: GrantChange,
+    events: readonly AuditEvent[],
+    ending: { readonly how: SessionEnding; readonly event: EventsFor } | null,
+  ): GrantResult
   standing(actorId: string): Standing
   session(id: string): Session | null
+  grant(id: string): Grant | null
 }
-
-type EventOf = (session: Session) => AuditEvent
 
 interface Rival {
   readonly rival: Session
-  readonly causes: Exclude<ClaimResult['outcome'], 'started'>
+  readonly causes: 'actor_busy' | 'target_busy' | 'grant_busy'
 }
 
 export function createModel(): Model {
   let sessions: Session[] = []
+  let grants: Grant[] = []
   const events: AuditEvent[] = []
   const lapses = new Set<string>()
 
   const find = (id: string) => sessions.find((session) => session.id === id)
+  const findGrant = (id: string | null) => grants.find((grant) => grant.id === id)
   const isActive = (session: Session) => session.status === 'active'
 
   function change(session: Session, changes: Partial<Session>): Session {
     const changed = { ...session, ...changes }
     sessions = sessions.map((other) => (other === session ? changed : other))
     return changed
+  }
+
+  function changeTo(grant: Grant): void {
+    grants = grants.map((other) => (other.id === grant.id ? grant : other))
+  }
+
+  /** Ends a session that is active, and uses up its grant. */
+  function finish(session: Session, { acknowledged, ...how }: SessionEnding): Session {
+    const { status, at: endedAt, reason: endedReason, by: endedBy, note: endedNote } = how
+    const ended = change(session, { status, endedAt, endedReason, endedBy, endedNote })
+    if (!acknowledged && session.transport === 'session') lapses.add(session.id)
+    const grant = findGrant(session.grantId)
+    if (grant?.status === 'granted') {
+      changeTo({ ...grant, status: 'used', revision: grant.revision + 1 })
+    }
+    return ended
   }
 
   /** The active sessions that stand in the way, and which answer each would cause. */
@@ -66,19 +93,31 @@ export function createModel(): Model {
       .map((entry) => entry.causes)
     if (claim.onConflict === 'reject' && causes.includes('actor_busy')) return 'actor_busy'
     if (causes.includes('target_busy')) return 'target_busy'
-    return causes.includes('grant_busy') ? 'grant_busy' : 'started'
+    if (causes.includes('grant_busy')) return 'grant_busy'
+    return grantHolds(claim) ? 'started' : 'grant_changed'
+  }
+
+  /** Whether the grant has the right revision still, once what stands in the way has ended. */
+  function grantHolds(claim: SessionClaim): boolean {
+    if (!claim.grant) return true
+    const { from, after } = claim.grant
+    const stored = findGrant(after.id)
+    const ends = rivalsOf(claim).some(({ rival }) => rival.grantId === after.id)
+    return stored?.revision === from && !(ends && stored.status === 'granted')
   }
 
   function close(rival: Session, claim: SessionClaim): Session {
     const expired = rival.expiresAt <= claim.now
-    const closed = change(rival, {
-      status: expired ? 'expired' : 'replaced',
-      endedReason: expired ? 'expired' : 'replaced',
-      endedAt: expired ? rival.expiresAt : claim.now,
-      endedBy: expired ? null : claim.session.actorId,
+    const status = expired ? 'expired' : 'replaced'
+    const closed = finish(rival, {
+      status,
+      reason: status,
+      at: expired ? rival.expiresAt : claim.now,
+      by: expired ? null : claim.session.actorId,
+      note: null,
+      acknowledged: !expired,
     })
-    if (expired && rival.transport === 'session') lapses.add(rival.id)
-    events.push(claim.events.ended(closed))
+    events.push(...claim.events.ended(closed))
     return closed
   }
 
@@ -88,6 +127,9 @@ export function createModel(): Model {
     },
     get events() {
       return events
+    },
+    get grants() {
+      return grants
     },
 
     claim(claim, answer) {
@@ -105,6 +147,7 @@ export function createModel(): Model {
         for (const { id, actorId } of sessions) {
           if (actorId === claim.session.actorId) lapses.delete(id)
         }
+        if (claim.grant) changeTo(claim.grant.after)
         sessions.push({ ...claim.session })
         events.push(claim.events.started)
         return
@@ -115,26 +158,25 @@ export function createModel(): Model {
         assert.ok(rival, 'a refused claim ends nothing but what is over')
         assert.deepEqual(ended, close(rival, claim), 'what a refused claim ended')
       }
+      if (answer.outcome === 'grant_changed') return
       const by = rivals.find(({ rival }) => rival.id === answer.by.id)
       assert.equal(by?.causes, answer.outcome, 'the session that a refusal names')
       assert.deepEqual(answer.by, by?.rival)
     },
 
-    end(id, changes, acknowledged, event) {
+    end(id, ending, eventsFor) {
       const session = find(id)
       if (!session) return null
       if (!isActive(session)) return false
-      const ended = change(session, changes)
-      if (!acknowledged && session.transport === 'session') lapses.add(id)
-      if (event) events.push(event(ended))
+      events.push(...eventsFor(finish(session, ending)))
       return true
     },
 
-    extend(id, from, to, now, event) {
+    extend(id, from, to, now, eventsFor) {
       const session = find(id)
       if (!session || !isActive(session)) return false
       if (session.expiresAt !== from || session.expiresAt <= now) return false
-      events.push(event(change(session, { expiresAt: to })))
+      events.push(...eventsFor(change(session, { expiresAt: to })))
       return true
     },
 
@@ -144,6 +186,22 @@ export function createModel(): Model {
 
     append(event) {
       events.push(event)
+    },
+
+    createGrant(grant, more) {
+      grants.push(grant)
+      events.push(...more)
+    },
+
+    changeGrant({ from, after }, more, ending) {
+      if (findGrant(after.id)?.revision !== from) return { changed: false }
+      changeTo(after)
+      events.push(...more)
+      const session = sessions.find((one) => isActive(one) && one.grantId === after.id)
+      if (!ending || !session) return { changed: true, ended: null }
+      const ended = finish(session, ending.how)
+      events.push(...ending.event(ended))
+      return { changed: true, ended }
     },
 
     standing(actorId) {
@@ -156,34 +214,9 @@ export function createModel(): Model {
     },
 
     session: (id) => find(id) ?? null,
+    grant: (id) => findGrant(id) ?? null,
   }
 }
 
 const sorted = (sessions: readonly Session[]) =>
   [...sessions].sort((a, b) => (a.id < b.id ? -1 : 1))
-
-/** Numbers that look random and come again with the same seed: Marsaglia's xorshift. */
-export interface Dice {
-  /** A whole number from 0 to `sides - 1`. */
-  roll(sides: number): number
-  pick<T>(choices: readonly T[]): T
-  /** True once in so many times. */
-  oneIn(times: number): boolean
-}
-
-export function createDice(seed: number): Dice {
-  let state = Math.trunc(seed) | 0 || 1
-  function roll(sides: number): number {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return (state >>> 0) % sides
-  }
-  // Small seeds begin with small numbers.
-  for (let n = 0; n < 10; n++) roll(2)
-  return {
-    roll,
-    pick: <T>(choices: readonly T[]) => choices[roll(choices.length)] as T,
-    oneIn: (times) => roll(times) === 0,
-  }
-}

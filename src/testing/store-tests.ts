@@ -4,9 +4,18 @@ import { claimRules } from './store/claims.ts'
 import { crowdRules } from './store/crowds.ts'
 import { endingRules, extensionRules, lapseRules } from './store/endings.ts'
 import type { Rule, TestRunner } from './store/fixtures.ts'
+import { grantChangeRules } from './store/grant-changes.ts'
+import { consentedRules } from './store/grant-claims.ts'
+import { grantEndingRules } from './store/grant-endings.ts'
+import { grantRules } from './store/grants.ts'
 import { identityRules, textRules } from './store/identities.ts'
 import { listRules } from './store/lists.ts'
 import { watchRules } from './store/watching.ts'
+
+const allGrantRules = (rule: Rule) => {
+  for (const define of [grantRules, grantChangeRules, consentedRules, grantEndingRules])
+    define(rule)
+}
 
 export interface StoreTestsOptions {
   /** Called with each store after its test, also a failed one. @default its own `close()` */
@@ -56,6 +65,7 @@ export function storeTests(
     ['ids', identityRules],
     ['words', textRules],
     ['crowds', crowdRules],
+    ['grants, where the store has them', allGrantRules],
     ['watching, where the store does', watchRules],
   ]
   for (const [name, define] of groups) describe(name, () => define(rule))

@@ -198,6 +198,27 @@ describe('the order of the walls', () => {
   })
 })
 
+describe('the catalogue', () => {
+  const shipped = { guardrails: undefined } as never
+
+  it.each(['/me', '/users/7', '/api/users/7/', '/Members/7', '/workspaces/w1'])(
+    'deletes nobody: DELETE %s',
+    async (path) => {
+      expect(await line('full', { method: 'DELETE', path }, shipped)).toBe(blocked)
+      const headers = { 'X-HTTP-Method-Override': 'DELETE' }
+      expect(await line('full', { method: 'POST', path, headers }, shipped)).toBe(blocked)
+    },
+  )
+
+  it('lets a person be saved, and other things be deleted', async () => {
+    const headers = { 'content-type': 'application/json', 'content-length': '2' }
+    for (const method of ['POST', 'PUT', 'PATCH'])
+      expect(await line('full', { method, path: '/users/7', headers }, shipped)).toBe('alice')
+    for (const path of ['/notes/7', '/users/7/notes/1', '/me/notes'])
+      expect(await line('full', { method: 'DELETE', path }, shipped)).toBe('alice')
+  })
+})
+
 describe('classify', () => {
   const says = (said: unknown): Options => ({ classify: () => said as Classification })
   const later = (said: unknown): Options => ({ classify: async () => said as Classification })

@@ -5,11 +5,21 @@ import { describe, expect, it } from 'vitest'
 import { openDatabase } from '../../examples/custom-store/database.ts'
 import { drizzleStore } from '../../examples/custom-store/store.ts'
 import { claimOf, sessionOf } from '../../src/testing/store/fixtures.ts'
+import { changeOf, grantOf } from '../../src/testing/store/grant-fixtures.ts'
 import { storeTests } from '../../src/testing/store-tests.ts'
 import { runExample } from './processes.ts'
 
 describe('the store written by hand', () => {
   storeTests({ describe, it }, () => drizzleStore(openDatabase(':memory:')))
+})
+
+it('keeps no grants, and so starts nothing under one', async () => {
+  const store = drizzleStore(openDatabase(':memory:'))
+  expect(store.grants).toBeUndefined()
+  const claim = claimOf(sessionOf({ grantId: 'grant-1' }))
+  const grant = changeOf(grantOf({ id: 'grant-1' }))
+  await expect(store.claimSession({ ...claim, grant })).rejects.toThrow('keeps no grants')
+  await store.close?.()
 })
 
 it('proves itself with one command, under node:test', { timeout: 60_000 }, async () => {

@@ -49,13 +49,35 @@ const callers: Record<string, { token?: string; impersonates?: boolean }> = {
   impersonating: { token: 'sup', impersonates: true },
 }
 
-/** A fresh app; somebody's session with alice is there to be listed and revoked, and over when it would be in the way. */
-async function world(impersonates: boolean) {
-  const impersonation = createImpersonation<User>({
-    store: memoryStore(),
+/** An engine with every feature switched on, so that every route is there. */
+const engineWith = (store = memoryStore()) =>
+  createImpersonation<User>({
+    store,
     findUser: (id) => users.find((user) => user.id === id),
     can: (user, action) => user.may.includes(action),
+    consent: () => false,
+    now: () => Date.UTC(2030, 0, 1),
   })
+
+/**
+ * What there is to be seen, ended and answered: a session of `sup` with `alice`, over where it would be
+ * in the way, and a question of theirs to her.
+ */
+async function furnish(engine: ImpersonationEngine<User>, level: AccessLevel | undefined) {
+  const sup = engine.caller(users.find(({ id }) => id === 'sup') as User)
+  const ask = { targetUserId: 'alice', reason: 'matrix' }
+  const { session } = await engine.sessions.start(sup, {
+    ...ask,
+    ...(level && { accessLevel: level }),
+  })
+  if (!level) await engine.sessions.stop(sup)
+  const grant = await engine.grants.request(sup, ask)
+  return (path: string) =>
+    `/impersonation${path === '/' ? '' : path.replace(':id', path.includes('/grants/') ? grant.id : session.id)}`
+}
+
+async function world(impersonates: boolean) {
+  const impersonation = engineWith()
   const app = new Hono<{ Variables: { user: User | undefined } }>()
   app.use((c, next) => {
     c.set(
@@ -65,19 +87,14 @@ async function world(impersonates: boolean) {
     return next()
   })
   app.use(impersonate(impersonation))
-  const actor = impersonation.caller(users.find(({ id }) => id === 'sup') as User)
-  const { session } = await impersonation.sessions.start(actor, {
-    targetUserId: 'alice',
-    reason: 'matrix',
-  })
-  if (!impersonates) await impersonation.sessions.stop(actor)
-  return { app, sessionId: session.id }
+  return { app, pathOf: await furnish(impersonation, impersonates ? 'view' : undefined) }
 }
 
 const bodies: Record<string, unknown> = {
   '/': { target_user_id: 'alice', reason: 'matrix' },
   '/start': { target_user_id: 'alice', reason: 'matrix' },
   '/extend': { minutes: 1 },
+  '/grants': { target_user_id: 'alice', reason: 'matrix' },
 }
 
 async function call(
@@ -85,9 +102,9 @@ async function call(
   path: string,
   { token, impersonates = false }: (typeof callers)[string],
 ) {
-  const { app, sessionId } = await world(impersonates)
+  const { app, pathOf } = await world(impersonates)
   const body = method === 'GET' ? undefined : bodies[path]
-  return app.request(`/impersonation${path === '/' ? '' : path.replace(':id', sessionId)}`, {
+  return app.request(pathOf(path), {
     method,
     headers: {
       'Sec-Fetch-Site': 'same-origin',
@@ -292,21 +309,12 @@ function expected(method: string, path: string, column: string, overWire: boolea
 
 async function prepared(framework: Framework, level: AccessLevel | undefined) {
   const store = memoryStore()
-  const engine = createImpersonation<User>({
-    store,
-    findUser: (id) => users.find((user) => user.id === id),
-    can: (user, action) => user.may.includes(action),
-    now: () => Date.UTC(2030, 0, 1),
-  })
-  const actor = engine.caller(users.find(({ id }) => id === 'sup') as User)
-  const { session } = await engine.sessions.start(actor, {
-    targetUserId: 'alice',
-    reason: 'matrix',
-    ...(level && { accessLevel: level }),
-  })
-  if (!level) await engine.sessions.stop(actor)
-  const state = async () => JSON.stringify(await store.listSessions({}, { limit: 100 }))
-  return { ask: await framework.serve(engine), id: session.id, state, engine }
+  const engine = engineWith(store)
+  const pathOf = await furnish(engine, level)
+  const page = { limit: 100 }
+  const state = async () =>
+    JSON.stringify([await store.listSessions({}, page), await store.grants?.listGrants({}, page)])
+  return { ask: await framework.serve(engine), pathOf, state, engine }
 }
 
 describe.each(Object.keys(frameworks))('every method, on %s', (name) => {
@@ -333,7 +341,7 @@ describe.each(Object.keys(frameworks))('every method, on %s', (name) => {
             body: text,
           } = await world.ask(
             method,
-            `/impersonation${path === '/' ? '' : path.replace(':id', world.id)}`,
+            world.pathOf(path),
             {
               'sec-fetch-site': 'same-origin',
               ...(token && { authorization: `Bearer ${token}` }),
@@ -361,7 +369,10 @@ describe.each(Object.keys(frameworks))('every method, on %s', (name) => {
       await world.engine.close()
       expect(wrong).toEqual([])
       // Only what succeeds may change anything, and what starts, stops or extends does.
-      const changing = ['POST /', 'POST /start', 'POST /stop', 'POST /extend']
+      const changing = [
+        ...['POST /', 'POST /start', 'POST /stop', 'POST /extend', 'POST /grants'],
+        ...['DELETE /grants/:id', 'POST /me/grants/:id/approve', 'DELETE /me/grants/:id'],
+      ]
       expect(changing.filter((call) => changedBy.has(call))).toEqual(
         changing.filter((call) => (table.get(`${call} ${column}`) ?? 0) < 300),
       )

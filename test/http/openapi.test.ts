@@ -10,6 +10,7 @@ const impersonation = createImpersonation({
   store: memoryStore(),
   findUser: (id) => ({ id }),
   can: () => false,
+  consent: 'required',
 })
 const app = new Hono()
 app.use('/api/*', impersonate(impersonation))

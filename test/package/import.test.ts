@@ -12,7 +12,13 @@ const names = {
   'onbehalf/sqlite': ['sqliteStore'],
   'onbehalf/jwt': ['jwtActor'],
   'onbehalf/graphql': ['graphqlClassifier'],
-  'onbehalf/sql': ['guardPool', 'guardSql', 'guardDialect', 'impersonationPlugin', 'allowOutsideRequests'],
+  'onbehalf/sql': [
+    'guardPool',
+    'guardSql',
+    'guardDialect',
+    'impersonationPlugin',
+    'allowOutsideRequests',
+  ],
   'onbehalf/testing': ['storeTests', 'adapterTests'],
 }
 

@@ -38,6 +38,7 @@ describe('random commands per store', () => {
       async () => {
         await db.deleteFrom('impersonation_sessions').execute()
         await db.deleteFrom('impersonation_events').execute()
+        await db.deleteFrom('impersonation_grants').execute()
         return connection.store
       },
       { commands },

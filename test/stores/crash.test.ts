@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { expect, it, vi } from 'vitest'
+import type { Store } from '../../src/stores/store.ts'
 import {
   allEvents,
   allSessions,
@@ -10,6 +11,8 @@ import {
   sessionOf,
   t0,
 } from '../../src/testing/store/fixtures.ts'
+import { allGrants } from '../../src/testing/store/grant-fixtures.ts'
+import type { GrantStatus } from '../../src/types.ts'
 import { type Address, connect } from '../support/connect.ts'
 import { startWorker } from '../support/crew.ts'
 import {
@@ -37,9 +40,48 @@ async function killOne(address: Address): Promise<void> {
   expect({ code, signal }, 'killed, not failed').toEqual({ code: null, signal: 'SIGKILL' })
 }
 
+/**
+ * The workers ask, say yes, start and revoke, each in one unit: revision 1 is the question, 2 the yes,
+ * 3 the start, 4 whatever ended it. So every revision says which rows and events there have to be.
+ */
+async function assertGrantsAgree(store: Store): Promise<void> {
+  const { grants } = store
+  if (!grants) throw new Error('This store has no grants.')
+  const [stored, sessions, events] = [
+    await allGrants(grants),
+    Map.groupBy(await allSessions(store), ({ grantId }) => grantId),
+    Map.groupBy(await allEvents(store), ({ grantId }) => grantId),
+  ]
+  const found = { pending: 0, granted: 0, used: 0, revoked: 0 } as Record<GrantStatus, number>
+  for (const { id, status, revision } of stored) {
+    found[status] += 1
+    const [session, ...more] = sessions.get(id) ?? []
+    expect(more, 'one session under a grant').toEqual([])
+    const made = { status, session: session?.status ?? null, revision }
+    const own = (events.get(id) ?? []).filter(({ action }) => action.startsWith('grant.'))
+    const expected = ['grant.requested', 'grant.granted', 'grant.revoked']
+    expect(own.map(({ action }) => action).sort()).toEqual(
+      expected.slice(0, status === 'pending' ? 1 : status === 'revoked' ? 3 : 2).sort(),
+    )
+    if (session?.status === 'active') {
+      expect(made).toEqual({ status: 'granted', session: 'active', revision: 3 })
+    } else if (session) {
+      const revoked = session.endedReason === 'grant_revoked'
+      const left = { status: revoked ? 'revoked' : 'used', revision: 4 }
+      expect(made).toEqual({ ...left, session: session.status })
+    } else {
+      const left = { status, revision: status === 'pending' ? 1 : 2 }
+      expect(made).toEqual({ ...left, session: null })
+      expect(['pending', 'granted']).toContain(status)
+    }
+  }
+  expect(found.used).toBeGreaterThan(0)
+  expect(found.revoked).toBeGreaterThan(0)
+}
+
 for (const kind of kinds) {
   describeOn(kind, `kill -9, ${kills} times`, () => {
-    it('no session without its events, no events without their session, no two active', async () => {
+    it('no session without its events or the other way, no two active, and grants agree with both', async () => {
       const address = await makeDatabase(kind)
       await migrateAt(address)
       const { store, close } = connect(address)
@@ -53,6 +95,7 @@ for (const kind of kinds) {
         while ((await connectionsTo(address)) > 0);
 
         await assertConsistent(store)
+        await assertGrantsAgree(store)
         expect((await allSessions(store)).length).toBeGreaterThan(kills)
         expect((await allEvents(store)).length).toBeGreaterThan(kills)
         for (const actorId of ['actor-0', 'actor-1', 'actor-2']) {

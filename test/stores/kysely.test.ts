@@ -18,11 +18,16 @@ import {
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { dialects, kyselyStore, migrate, migrationSql } from '../../src/stores/kysely/index.ts'
 import { openSqlite } from '../../src/stores/kysely/node-sqlite.ts'
-import { eventsQuery, sessionsQuery, standingQuery } from '../../src/stores/kysely/queries.ts'
+import {
+  eventsQuery,
+  grantsQuery,
+  sessionsQuery,
+  standingQuery,
+} from '../../src/stores/kysely/queries.ts'
 import { createQueue } from '../../src/stores/kysely/queue.ts'
 import { isTransient, LostRace, retried } from '../../src/stores/kysely/retry.ts'
 import type { Tables } from '../../src/stores/kysely/schema.ts'
-import type { SessionFilter } from '../../src/stores/store.ts'
+import type { GrantFilter, SessionFilter } from '../../src/stores/store.ts'
 import {
   claimOf,
   endedEvent,
@@ -33,6 +38,7 @@ import {
   start,
   t0,
 } from '../../src/testing/store/fixtures.ts'
+import { changeOf, consent } from '../../src/testing/store/grant-fixtures.ts'
 import { sqliteKysely } from '../support/connect.ts'
 
 const opened: Kysely<never>[] = []
@@ -138,6 +144,25 @@ describe('kyselyStore', () => {
           expect.stringMatching(/^SEARCH .* USING INDEX .*at<\?/),
         ])
       }
+      const waysOfGrants: [GrantFilter, index: string][] = [
+        [{}, 'newest'],
+        [{ actorId: 'a' }, 'actor'],
+        [{ targetUserId: 'a' }, 'target'],
+        [{ targetUserId: 'a', status: 'granted' }, 'target'],
+      ]
+      for (const [filter, index] of waysOfGrants) {
+        const [plan, ...sorting] = planOf(grantsQuery(memoryDb(), 'sqlite', filter, page))
+        expect(plan, JSON.stringify(filter)).toMatch(
+          new RegExp(`^SEARCH .* USING INDEX impersonation_grants_${index} .*created_at<\\?`),
+        )
+        expect(sorting).toEqual([])
+      }
+    })
+
+    it('finds the grants whose time is up by an index that bounds both', () => {
+      const filter = { status: 'granted', expiredBy: 5 } as const
+      const plan = planOf(grantsQuery(memoryDb(), 'sqlite', filter, { limit: 50 }))
+      expect(plan[0]).toContain('impersonation_grants_due (status=? AND expires_at<?)')
     })
   })
 })
@@ -157,8 +182,10 @@ describe('a change in SQL', () => {
     await store.extendSession(session.id, change, extendedEvent)
     await store.endSession(session.id, endingOf(), endedEvent)
     await store.acknowledgeLapses('root')
+    const grant = await consent(store.grants)
+    await store.grants.changeGrant(changeOf(grant), [], null)
     const first = statements.filter((_, n) => statements[n - 1] === 'begin')
-    expect(first).toHaveLength(4)
+    expect(first).toHaveLength(6)
     for (const statement of first) expect(statement).toMatch(/^(delete|insert|update) /)
   })
 

@@ -11,7 +11,17 @@ import {
   migrations,
 } from '../../src/stores/kysely/index.ts'
 import type { Tables } from '../../src/stores/kysely/schema.ts'
-import { assertConsistent, claimOf, start } from '../../src/testing/store/fixtures.ts'
+import {
+  allEvents,
+  allSessions,
+  assertConsistent,
+  claimOf,
+  endedEvent,
+  endingOf,
+  start,
+  t0,
+} from '../../src/testing/store/fixtures.ts'
+import { allGrants, consent } from '../../src/testing/store/grant-fixtures.ts'
 import { type Address, connect, kyselyOn, sqliteKysely } from '../support/connect.ts'
 import { hire } from '../support/crew.ts'
 import { administer, describeOn, dropDatabase, kinds, makeDatabase } from '../support/databases.ts'
@@ -67,16 +77,22 @@ for (const kind of kinds) {
     it('are missed by check too when they are of an older release', async () => {
       const { db } = await emptyDatabase()
       await migrate(db)
-      await sql`update impersonation_schema set version = -1`.execute(db)
-      await expect(kyselyStore(db).check?.()).rejects.toThrow(
-        /are at version -1, and this release needs 1: run `await migrate\(db\)`/,
-      )
+      for (const version of [1, -1]) {
+        await sql`delete from impersonation_schema`.execute(db)
+        await sql`insert into impersonation_schema (version) values (${version})`.execute(db)
+        await expect(kyselyStore(db).check?.()).rejects.toThrow(
+          `The impersonation tables are at version ${version}, and this release needs 2: run \`await migrate(db)\` from 'onbehalf/kysely' (or apply sql/${kind}.sql) before the first request.`,
+        )
+        await migrate(db)
+        await kyselyStore(db).check?.()
+      }
     })
 
     it('are good enough when they are of a newer release', async () => {
       const { db } = await emptyDatabase()
       await migrate(db)
-      await sql`update impersonation_schema set version = 99`.execute(db)
+      await sql`delete from impersonation_schema`.execute(db)
+      await sql`insert into impersonation_schema (version) values (99)`.execute(db)
       await kyselyStore(db).check?.()
       await migrate(db)
       const { rows } = await sql`select version from impersonation_schema`.execute(db)
@@ -116,6 +132,8 @@ for (const kind of kinds) {
       const store = kyselyStore(db)
       await store.check?.()
       expect((await migrator.migrateDown()).error).toBeUndefined()
+      await expect(store.check?.()).rejects.toThrow('are at version 1, and this release needs 2')
+      expect((await migrator.migrateDown()).error).toBeUndefined()
       await expect(store.check?.()).rejects.toThrow(missing(kind))
       await migrate(db)
       expect((await migrator.migrateToLatest()).error).toBeUndefined()
@@ -125,14 +143,73 @@ for (const kind of kinds) {
     it('are finished by the next migrate when one was cut off', async () => {
       const { db } = await emptyDatabase()
       const statements = migrationSql(kind).split(';\n').slice(0, -1)
+      const first = 1 + statements.findIndex((text) => text.includes('version) values (1)'))
+      expect(first).toBeGreaterThan(0)
       for (let cut = 1; cut < statements.length; cut++) {
-        await migrations['0001_sessions']?.down(db)
+        await migrate(db)
+        for (const { down } of Object.values(migrations).reverse()) await down(db)
         for (const statement of statements.slice(0, cut)) await sql.raw(statement).execute(db)
-        await expect(kyselyStore(db).check?.()).rejects.toThrow(missing(kind))
+        await expect(kyselyStore(db).check?.()).rejects.toThrow(
+          cut < first ? missing(kind) : 'are at version 1, and this release needs 2',
+        )
         await migrate(db)
         await kyselyStore(db).check?.()
       }
-      await start(kyselyStore(db))
+      const store = kyselyStore(db)
+      await start(store, { grantId: (await consent(store.grants)).id })
+    })
+
+    it('of version 1 become those of version 2, with every row, whoever comes first', async () => {
+      const crew = await hire(4)
+      cleanups.push(() => crew.dismiss())
+      for (let round = 0; round < 3; round++) {
+        const { address, db } = await emptyDatabase()
+        const store = kyselyStore(db)
+        await migrations['0001_sessions']?.up(db)
+        const sessions = [
+          await start(store),
+          // Such a one may have been started by a program that keeps its grants elsewhere.
+          await start(store, { actorId: 'sup', targetUserId: 'bob', grantId: 'elsewhere' }),
+        ]
+        const events = await allEvents(store)
+        await expect(store.check?.()).rejects.toThrow('are at version 1, and this release needs 2')
+
+        await crew.all(() => ({ do: 'migrate', address }))
+        await migrate(db)
+        await store.check?.()
+        expect(await allSessions(store)).toEqual(expect.arrayContaining(sessions))
+        expect(await allEvents(store)).toEqual(events)
+        for (const { id } of sessions) {
+          expect(await store.endSession(id, endingOf(), endedEvent)).toMatchObject({
+            changed: true,
+          })
+        }
+        const grant = await consent(store.grants)
+        await start(store, { grantId: grant.id, createdAt: t0 + 1 })
+        expect(await allGrants(store.grants)).toEqual([grant])
+        await assertConsistent(store)
+      }
+    })
+
+    it('of version 1 are not touched again on the way to version 2', async () => {
+      const { db } = await emptyDatabase()
+      await migrations['0001_sessions']?.up(db)
+      await sql`alter table impersonation_sessions rename to put_aside`.execute(db)
+      await migrate(db)
+      await expect(kyselyStore(db).readSession('any')).rejects.toThrow('impersonation_sessions')
+    })
+
+    it('of version 2 go back to version 1 and leave its rows', async () => {
+      const { db } = await emptyDatabase()
+      await migrate(db)
+      const store = kyselyStore(db)
+      const session = await start(store)
+      await consent(store.grants)
+      await migrations['0002_grants']?.down(db)
+      await expect(store.check?.()).rejects.toThrow('are at version 1, and this release needs 2')
+      expect(await store.readSession(session.id)).toEqual(session)
+      await migrate(db)
+      expect(await allGrants(store.grants)).toEqual([])
     })
 
     it('are made once when four processes start at once', async () => {

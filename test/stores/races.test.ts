@@ -62,7 +62,7 @@ for (const kind of kinds) {
         expect(countOf(results, 'actor_busy')).toBe(processes - 1)
         const { active } = await own.store.readStanding(actorId)
         for (const result of results) {
-          if (result.outcome !== 'started') expect(result.by).toEqual(active)
+          if (result.outcome !== 'started') expect(result).toMatchObject({ by: active })
         }
       }))
 

@@ -1,4 +1,4 @@
-import { Kysely, MysqlDialect, PostgresDialect, SqliteDialect } from 'kysely'
+import { Kysely, type LogConfig, MysqlDialect, PostgresDialect, SqliteDialect } from 'kysely'
 import { kyselyStore } from '../../src/stores/kysely/index.ts'
 import { openSqlite } from '../../src/stores/kysely/node-sqlite.ts'
 import type { Tables } from '../../src/stores/kysely/schema.ts'
@@ -26,13 +26,18 @@ export interface Connection {
  * A kysely instance on a server, with a pool of its own. The driver is loaded with the first
  * query: most processes that the tests start need only one of the two.
  */
-export function kyselyOn(server: Server, database: string, connections = 8): Kysely<Tables> {
+export function kyselyOn(
+  server: Server,
+  database: string,
+  connections = 8,
+  log: LogConfig = [],
+): Kysely<Tables> {
   if (server === 'mysql') {
     const pool = async () => {
       const { createPool } = await import('mysql2')
       return createPool({ ...servers.mysql, database, connectionLimit: connections })
     }
-    return new Kysely({ dialect: new MysqlDialect({ pool }) })
+    return new Kysely({ dialect: new MysqlDialect({ pool }), log })
   }
   const pool = async () => {
     const { default: pg } = await import('pg')
@@ -40,7 +45,7 @@ export function kyselyOn(server: Server, database: string, connections = 8): Kys
     pool.on('error', () => {})
     return pool
   }
-  return new Kysely({ dialect: new PostgresDialect({ pool }) })
+  return new Kysely({ dialect: new PostgresDialect({ pool }), log })
 }
 
 /**

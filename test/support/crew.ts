@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import type { SessionEnding, SessionExtension } from '../../src/stores/store.ts'
+import type { GrantChange, SessionEnding, SessionExtension } from '../../src/stores/store.ts'
 import type { Session } from '../../src/types.ts'
 import type { Address } from './connect.ts'
 
@@ -13,9 +13,16 @@ export type Order =
       readonly session: Session
       readonly now: number
       readonly onConflict: 'replace' | 'reject'
+      readonly grant?: GrantChange
     }
   | { readonly do: 'end'; readonly id: string; readonly ending: SessionEnding }
   | { readonly do: 'extend'; readonly id: string; readonly change: SessionExtension }
+  | {
+      readonly do: 'changeGrant'
+      readonly change: GrantChange
+      readonly ending: SessionEnding | null
+    }
+  | { readonly do: 'revoke'; readonly grantId: string; readonly ending: SessionEnding }
 
 export interface Crew {
   /** Gives every worker its order at once, and all their answers in the same order. */

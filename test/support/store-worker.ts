@@ -1,7 +1,8 @@
 /** A process that does to a store what its parent says. Runs as it is: Node strips the types. */
 import { randomUUID } from 'node:crypto'
-import type { Store } from '../../src/stores/store.ts'
+import type { GrantResult, SessionEnding, Store } from '../../src/stores/store.ts'
 import { endedEvent, eventOf, extendedEvent } from '../../src/testing/store/fixtures.ts'
+import { changeOf, grantEvent } from '../../src/testing/store/grant-fixtures.ts'
 import type { AuditEvent, Session } from '../../src/types.ts'
 import { connect } from './connect.ts'
 import type { Order } from './crew.ts'
@@ -10,7 +11,7 @@ import { migrateAt } from './migrate.ts'
 let store: Store
 
 const unique = (event: AuditEvent): AuditEvent => ({ ...event, id: randomUUID() })
-const ended = (session: Session) => unique(endedEvent(session))
+const ended = (session: Session) => endedEvent(session).map(unique)
 
 async function carryOut(order: Order): Promise<unknown> {
   switch (order.do) {
@@ -20,13 +21,14 @@ async function carryOut(order: Order): Promise<unknown> {
     case 'migrate':
       return migrateAt(order.address)
     case 'claim': {
-      const { session, now, onConflict } = order
+      const { session, now, onConflict, grant } = order
       const started = unique(eventOf('impersonation.started', session))
       return store.claimSession({
         session,
         now,
         onConflict,
         exclusiveTarget: true,
+        grant,
         events: { started, ended },
       })
     }
@@ -34,8 +36,27 @@ async function carryOut(order: Order): Promise<unknown> {
       return store.endSession(order.id, order.ending, ended)
     case 'extend':
       return store.extendSession(order.id, order.change, (session) =>
-        unique(extendedEvent(session)),
+        extendedEvent(session).map(unique),
       )
+    case 'changeGrant': {
+      const { change, ending } = order
+      const event = unique(grantEvent(change.after))
+      return store.grants?.changeGrant(change, [event], ending && { how: ending, event: ended })
+    }
+    case 'revoke':
+      return revoke(order.grantId, order.ending)
+  }
+}
+
+/** As the core does it: from whatever the grant is now, until there is nothing left to revoke. */
+async function revoke(grantId: string, how: SessionEnding): Promise<GrantResult> {
+  for (;;) {
+    const grant = await store.grants?.readGrant(grantId)
+    if (grant?.status !== 'granted') return { changed: false }
+    const change = changeOf(grant, { status: 'revoked' })
+    const event = unique(grantEvent(change.after))
+    const result = await store.grants?.changeGrant(change, [event], { how, event: ended })
+    if (result?.changed) return result
   }
 }
 

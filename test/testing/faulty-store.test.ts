@@ -1,8 +1,9 @@
 import { expect, it } from 'vitest'
 import { memoryStore } from '../../src/stores/memory.ts'
-import { storeVerbs } from '../../src/stores/store.ts'
+import { grantVerbs, storeVerbs } from '../../src/stores/store.ts'
 import { faultyStore } from '../../src/testing/faulty-store.ts'
 import { claimOf, sessionOf, start } from '../../src/testing/store/fixtures.ts'
+import { grantOf } from '../../src/testing/store/grant-fixtures.ts'
 
 const none = { active: null, lapse: null }
 
@@ -13,7 +14,7 @@ it('without a plan it is the store, and counts', async () => {
   await store.readStanding('root')
   await store.readStanding('root')
   expect(store.calls).toMatchObject({ claimSession: 1, readStanding: 2, endSession: 0 })
-  expect(Object.keys(store.calls)).toEqual([...storeVerbs])
+  expect(Object.keys(store.calls)).toEqual([...storeVerbs, ...grantVerbs])
 })
 
 it('before: rejects and nothing was done', async () => {
@@ -76,4 +77,33 @@ it('has the optional verbs of its store and no others', () => {
     undefined,
     'function',
   ])
+})
+
+it('has the verbs of grants where its store has them, with their faults', async () => {
+  const { grants: _, ...without } = memoryStore()
+  expect(faultyStore(without).grants).toBeUndefined()
+
+  const store = faultyStore(memoryStore(), {
+    createGrant: 'after',
+    readGrant: { 2: 'before' },
+    listGrants: 'garbage',
+    changeGrant: { garbage: 'nonsense' },
+  })
+  const grant = grantOf()
+  await expect(store.grants?.createGrant(grant, [])).rejects.toThrow('then reported an error')
+  expect(await store.grants?.readGrant(grant.id)).toEqual(grant)
+  await expect(store.grants?.readGrant(grant.id)).rejects.toThrow('before anything was done')
+  expect(await store.grants?.listGrants({}, { limit: 9 })).toBeUndefined()
+  const change = { from: 1, after: { ...grant, revision: 2 } }
+  expect(await store.grants?.changeGrant(change, [], null)).toBe('nonsense')
+  expect(await store.grants?.readGrant(grant.id), 'it was done').toEqual(change.after)
+  expect(store.calls).toMatchObject({
+    createGrant: 1,
+    readGrant: 3,
+    listGrants: 1,
+    changeGrant: 1,
+    readSession: 0,
+  })
+  store.plan({})
+  expect(store.calls.readGrant).toBe(0)
 })

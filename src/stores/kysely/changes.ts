@@ -1,55 +1,26 @@
 import { type Kysely, sql, type Transaction } from 'kysely'
-import type { AuditEvent, Session } from '../../types.ts'
-import { endedBy, judgeClaim } from '../claim.ts'
-import type { ClaimResult, SessionClaim, SessionEnding, SessionExtension } from '../store.ts'
+import type { AuditEvent, Grant, Session } from '../../types.ts'
+import { usedGrant } from '../grant.ts'
+import type { EndResult, GrantChange, SessionEnding, SessionExtension } from '../store.ts'
 import type { Dialect } from './dialect.ts'
-import { takeAdvisoryLocks } from './locks.ts'
 import { exactly } from './queries.ts'
 import { LostRace } from './retry.ts'
 import {
+  fromGrantRow,
   fromSessionRow,
   isStorable,
   toEventRow,
+  toGrantRow,
   toInstant,
   toKey,
-  toSessionRow,
   toText,
 } from './rows.ts'
 import type { Tables } from './schema.ts'
 
-type Trx = Transaction<Tables>
+export type Trx = Transaction<Tables>
 
 /** A row of a multi-row insert takes 17 parameters, and SQLite takes 32,766. */
 const eventsPerInsert = 500
-
-/** One attempt at a claim: throws what `retried` knows when another one came first. */
-export async function attemptClaim(
-  trx: Trx,
-  dialect: Dialect,
-  claim: SessionClaim,
-): Promise<ClaimResult> {
-  const { session, exclusiveTarget } = claim
-  const row = toSessionRow(session, exclusiveTarget)
-  if (dialect === 'postgres') await takeAdvisoryLocks(trx, claimedNames(claim))
-
-  const { endings, refusal } = judgeClaim(claim, await rivalsOf(trx, dialect, claim))
-  // In the order of their ids, so that two claims that end the same two never wait for each other.
-  for (const { session: rival, ending } of endings.toSorted((a, b) =>
-    a.session.id < b.session.id ? -1 : 1,
-  )) {
-    if (!(await endRow(trx, dialect, rival.id, ending, rival.expiresAt))) throw new LostRace()
-  }
-  const ended = endings.map(({ session: rival, ending }) => endedBy(rival, ending))
-  if (!refusal) {
-    await acknowledge(trx, session.actorId)
-    await trx.insertInto('impersonation_sessions').values(row).execute()
-  }
-  await insertEvents(trx, [
-    ...ended.map(claim.events.ended),
-    ...(refusal ? [] : [claim.events.started]),
-  ])
-  return refusal ?? { outcome: 'started', ended }
-}
 
 /**
  * Gives whether this call was the one that ended it. With `expiresAt`, only if it is still that.
@@ -81,6 +52,22 @@ export async function endRow(
     .$if(expiresAt !== undefined, (query) => query.where('expires_at', '=', expiresAt as number))
     .executeTakeFirst()
   return numUpdatedRows > 0n
+}
+
+/** Ends a session and uses up its grant; null when there is no such session. */
+export async function endStored(
+  trx: Trx,
+  dialect: Dialect,
+  sessionId: string,
+  ending: SessionEnding,
+): Promise<EndResult | null> {
+  const before = await sessionById(trx, dialect, sessionId)
+  if (before?.status !== 'active') return before && { session: before, changed: false }
+  const grants = await lockGrants(trx, dialect, [before.grantId])
+  const changed = await endRow(trx, dialect, sessionId, ending)
+  if (changed) await useUp(trx, dialect, grants.get(before.grantId ?? ''))
+  const session = await sessionById(trx, dialect, sessionId)
+  return session && { session, changed }
 }
 
 /** Gives whether the expiry was moved. */
@@ -132,35 +119,48 @@ export async function sessionById(
   return row ? fromSessionRow(row) : null
 }
 
-/** What a claim and its rivals want at the same time. */
-export function claimedNames({ session, exclusiveTarget }: SessionClaim): string[] {
-  return [
-    `actor ${session.actorId}`,
-    ...(exclusiveTarget ? [`target ${session.targetUserId}`] : []),
-    ...(session.grantId === null ? [] : [`grant ${session.grantId}`]),
-  ]
+/**
+ * Grants as they are, which nobody else changes until the end of the transaction. Whoever ends a
+ * session locks its grant first, and of several grants in the order of their ids: so nobody waits for
+ * somebody who waits for them.
+ */
+export async function lockGrants(
+  trx: Trx,
+  dialect: Dialect,
+  ids: Iterable<string | null>,
+): Promise<ReadonlyMap<string, Grant>> {
+  const wanted = [...new Set(ids)].filter(isStorable)
+  if (wanted.length === 0) return new Map()
+  const rows = await trx
+    .selectFrom('impersonation_grants')
+    .selectAll()
+    .where('id', 'in', wanted)
+    .orderBy('id')
+    // SQLite has no such lock, and no need of it: the transaction holds the only one there is.
+    .$if(dialect !== 'sqlite', (query) => query.forUpdate())
+    .execute()
+  return new Map(rows.map((row) => [row.id, fromGrantRow(row)]))
 }
 
-/**
- * The active sessions that may stand in the way. Targets are found by id, not by key, so that one
- * that was started without `exclusiveTarget` is seen.
- */
-async function rivalsOf(trx: Trx, dialect: Dialect, claim: SessionClaim): Promise<Session[]> {
-  const { session, exclusiveTarget } = claim
-  const active = trx.selectFrom('impersonation_sessions').selectAll()
-  const rows = await active
-    .where('active_actor_key', '=', toKey(session.actorId))
-    .$if(exclusiveTarget, (query) =>
-      query.unionAll(
-        active
-          .where('status', '=', 'active')
-          .where(exactly(dialect, 'target_user_id', session.targetUserId)),
-      ),
-    )
-    .$if(session.grantId !== null, (query) =>
-      query.unionAll(active.where('active_grant_key', '=', toKey(session.grantId as string))),
-    )
-    .execute()
-  const byId = new Map(rows.map((row) => [row.id, fromSessionRow(row)]))
-  return [...byId.values()]
+/** What the end of its session does to a grant that is locked. */
+export async function useUp(trx: Trx, dialect: Dialect, grant: Grant | undefined): Promise<void> {
+  const after = grant && usedGrant(grant)
+  if (after && !(await swapGrant(trx, dialect, { from: grant.revision, after })))
+    throw new LostRace()
+}
+
+/** Gives whether the grant still had that revision, and so was changed. */
+export async function swapGrant(
+  trx: Trx,
+  dialect: Dialect,
+  { from, after }: GrantChange,
+): Promise<boolean> {
+  const { id, ...columns } = toGrantRow(after)
+  const { numUpdatedRows } = await trx
+    .updateTable('impersonation_grants')
+    .set(columns)
+    .where(exactly(dialect, 'id', id))
+    .where('revision', '=', from)
+    .executeTakeFirst()
+  return numUpdatedRows > 0n
 }

@@ -6,6 +6,8 @@ import type { Dialect } from './dialect.ts'
  */
 interface Table {
   readonly name: string
+  /** The version of the schema that brought it. */
+  readonly since: number
   readonly columns: Readonly<Record<string, ColumnType>>
   readonly constraints?: (dialect: Dialect) => readonly string[]
   readonly indexes: Readonly<Record<string, readonly string[]>>
@@ -16,6 +18,7 @@ type ColumnType = keyof ReturnType<typeof columnTypes>
 const tables: readonly Table[] = [
   {
     name: 'impersonation_sessions',
+    since: 1,
     columns: {
       id: 'primaryId',
       actor_id: 'id',
@@ -67,6 +70,7 @@ const tables: readonly Table[] = [
   },
   {
     name: 'impersonation_events',
+    since: 1,
     columns: {
       id: 'primaryId',
       at: 'instant',
@@ -93,8 +97,35 @@ const tables: readonly Table[] = [
       target: ['target_user_id', 'at', 'id'],
     },
   },
-  // Last, so that its row says that everything before it is there.
-  { name: 'impersonation_schema', columns: { version: 'primaryNumber' }, indexes: {} },
+  { name: 'impersonation_schema', since: 1, columns: { version: 'primaryNumber' }, indexes: {} },
+  {
+    name: 'impersonation_grants',
+    since: 2,
+    columns: {
+      id: 'primaryId',
+      actor_id: 'id',
+      actor_org_id: 'optionalId',
+      target_user_id: 'id',
+      target_org_id: 'optionalId',
+      access_level: 'word',
+      requested_access_level: 'word',
+      reason: 'optionalText',
+      ticket: 'optionalText',
+      duration_ms: 'duration',
+      status: 'word',
+      created_at: 'instant',
+      decided_at: 'optionalInstant',
+      expires_at: 'instant',
+      revision: 'count',
+    },
+    indexes: {
+      newest: ['created_at', 'id'],
+      actor: ['actor_id', 'created_at', 'id'],
+      target: ['target_user_id', 'created_at', 'id'],
+      // For whoever looks for those whose time is up.
+      due: ['status', 'expires_at'],
+    },
+  },
 ]
 
 /**
@@ -116,22 +147,31 @@ function columnTypes(dialect: Dialect) {
     optionalText: 'text',
     instant: 'bigint not null',
     optionalInstant: 'bigint',
+    duration: 'bigint not null',
+    count: 'integer not null',
     flag: 'smallint not null',
   }
 }
 
-export function createStatements(dialect: Dialect): string[] {
+/** What a version adds to the one before it. Its row comes last, and so says that all of it is there. */
+export function createStatements(dialect: Dialect, version: number): string[] {
   return [
-    ...tables.flatMap((table) => createTable(table, dialect)),
+    ...tablesOf(version).flatMap((table) => createTable(table, dialect)),
     dialect === 'mysql'
-      ? 'insert ignore into impersonation_schema (version) values (1)'
-      : 'insert into impersonation_schema (version) values (1) on conflict do nothing',
+      ? `insert ignore into impersonation_schema (version) values (${version})`
+      : `insert into impersonation_schema (version) values (${version}) on conflict do nothing`,
   ]
 }
 
-export function dropStatements(): string[] {
-  return tables.map(({ name }) => `drop table if exists ${name}`).reverse()
+/** Back to the version before. */
+export function dropStatements(version: number): string[] {
+  const drops = tablesOf(version).map(({ name }) => `drop table if exists ${name}`)
+  // First, so that no row says of a table that it is there when it is not.
+  if (version > 1) drops.push(`delete from impersonation_schema where version = ${version}`)
+  return drops.reverse()
 }
+
+const tablesOf = (version: number) => tables.filter(({ since }) => since === version)
 
 function createTable(table: Table, dialect: Dialect): string[] {
   const types = columnTypes(dialect)

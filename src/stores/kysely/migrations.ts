@@ -5,15 +5,12 @@ import { takeAdvisoryLocks } from './locks.ts'
 import { retried } from './retry.ts'
 import type { Tables } from './schema.ts'
 
-/** The version that this release needs; each migration stores its own number. */
-export const schemaVersion = 1
-
 /** Many processes may start at once, and the first of them may have a slow disk. */
 const migrationPatienceMs = 30_000
 
 export interface ImpersonationMigration {
   up<DB>(db: Kysely<DB>): Promise<void>
-  /** Drops the tables, and with them every session and event. */
+  /** Drops the tables that it made, and with them every row. */
   down<DB>(db: Kysely<DB>): Promise<void>
 }
 
@@ -25,11 +22,19 @@ export interface ImpersonationMigration {
  * new Migrator({ db, provider: { getMigrations: async () => ({ ...mine, ...migrations }) } })
  */
 export const migrations: Readonly<Record<string, ImpersonationMigration>> = Object.freeze({
-  '0001_sessions': {
-    up: (db) => run(db, createStatements(dialectOf(db))),
-    down: (db) => run(db, dropStatements()),
-  },
+  '0001_sessions': migrationTo(1),
+  '0002_grants': migrationTo(2),
 })
+
+/** The version that this release needs; each migration stores its own number. */
+export const schemaVersion = Object.keys(migrations).length
+
+function migrationTo(version: number): ImpersonationMigration {
+  return {
+    up: (db) => run(db, createStatements(dialectOf(db), version)),
+    down: (db) => run(db, dropStatements(version)),
+  }
+}
 
 /**
  * Makes the tables, or brings them up to date. May be called at every start of every process:
@@ -46,9 +51,12 @@ export async function migrate<DB>(db: Kysely<DB>, options: MigrateOptions = {}):
   const dialect = dialectOf(db, options.dialect)
   const plain = db.withoutPlugins() as unknown as Kysely<Tables>
   await retried(async () => {
-    if ((await readVersion(plain)) >= schemaVersion) return
-    if (dialect === 'mysql') await migrateUnderNamedLock(plain)
-    else await migrateInTransaction(plain, dialect)
+    const version = await readVersion(plain)
+    if (version >= schemaVersion) return
+    // Not again what is there: on Postgres even `create index if not exists` waits for every writer.
+    const missing = Object.values(migrations).slice(Math.max(version, 0))
+    if (dialect === 'mysql') await migrateUnderNamedLock(plain, missing)
+    else await migrateInTransaction(plain, dialect, missing)
   }, migrationPatienceMs)
 }
 
@@ -67,7 +75,8 @@ export function migrationSql(dialect: Dialect): string {
     throw new TypeError(`"dialect" must be one of ${dialects.join(', ')}.`)
   }
   const head = `-- The tables of kyselyStore from 'onbehalf/kysely', version ${schemaVersion}. Applying them twice does no harm.`
-  return `${[head, ...createStatements(dialect).map((statement) => `${statement};`)].join('\n\n')}\n`
+  const statements = Object.keys(migrations).flatMap((_, n) => createStatements(dialect, n + 1))
+  return `${[head, ...statements.map((statement) => `${statement};`)].join('\n\n')}\n`
 }
 
 /** Rejects with a sentence unless the tables are there and new enough. */
@@ -101,12 +110,16 @@ function isMissingTable(error: unknown): boolean {
 }
 
 /** Postgres and SQLite roll back half a schema with its transaction. */
-async function migrateInTransaction(db: Kysely<Tables>, dialect: Dialect): Promise<void> {
+async function migrateInTransaction(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  missing: readonly ImpersonationMigration[],
+): Promise<void> {
   await db.transaction().execute(async (trx) => {
     if (dialect === 'postgres') {
       await takeAdvisoryLocks(trx, ['migrate'])
     }
-    for (const { up } of Object.values(migrations)) await up<Tables>(trx)
+    for (const { up } of missing) await up<Tables>(trx)
   })
 }
 
@@ -114,7 +127,10 @@ async function migrateInTransaction(db: Kysely<Tables>, dialect: Dialect): Promi
  * MySQL commits at every statement; a migration cut off in the middle is finished by the next
  * one.
  */
-async function migrateUnderNamedLock(db: Kysely<Tables>): Promise<void> {
+async function migrateUnderNamedLock(
+  db: Kysely<Tables>,
+  missing: readonly ImpersonationMigration[],
+): Promise<void> {
   const name = sql`concat('onbehalf ', md5(database()))`
   await db.connection().execute(async (connection) => {
     const { rows } = await sql<{ held: number | null }>`
@@ -123,7 +139,7 @@ async function migrateUnderNamedLock(db: Kysely<Tables>): Promise<void> {
       throw new Error('Another process has been migrating the impersonation tables for too long.')
     }
     try {
-      for (const { up } of Object.values(migrations)) await up<Tables>(connection)
+      for (const { up } of missing) await up<Tables>(connection)
     } finally {
       await sql`select release_lock(${name})`.execute(connection)
     }

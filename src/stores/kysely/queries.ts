@@ -1,8 +1,8 @@
 import { type Expression, type Kysely, type SelectQueryBuilder, type SqlBool, sql } from 'kysely'
-import type { EventFilter, Page, SessionFilter } from '../store.ts'
+import type { EventFilter, GrantFilter, Page, SessionFilter } from '../store.ts'
 import type { Dialect } from './dialect.ts'
 import { isStorable } from './rows.ts'
-import type { EventRow, SessionRow, Tables } from './schema.ts'
+import type { EventRow, GrantRow, SessionRow, Tables } from './schema.ts'
 
 /**
  * Whether a column is this very string. MySQL takes `root ` for `root` in every collation that
@@ -84,6 +84,31 @@ export function eventsQuery(
     .selectAll()
     .where((eb) => eb.and(conditions))
     .orderBy('at', 'desc')
+    .orderBy('id', 'desc')
+    .limit(page.limit)
+}
+
+/** Null when nothing can match. */
+export function grantsQuery(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  filter: GrantFilter,
+  page: Page,
+): SelectQueryBuilder<Tables, 'impersonation_grants', GrantRow> | null {
+  const conditions = equalities(dialect, {
+    status: filter.status,
+    actor_id: filter.actorId,
+    target_user_id: filter.targetUserId,
+  })
+  if (!conditions) return null
+  const { expiredBy } = filter
+  if (expiredBy !== undefined) conditions.push(sql<SqlBool>`expires_at <= ${expiredBy}`)
+  conditions.push(...olderThan('created_at', page))
+  return db
+    .selectFrom('impersonation_grants')
+    .selectAll()
+    .where((eb) => eb.and(conditions))
+    .orderBy('created_at', 'desc')
     .orderBy('id', 'desc')
     .limit(page.limit)
 }

@@ -1,5 +1,5 @@
-import type { AuditEvent, Session } from '../../types.ts'
-import type { EventRow, Instant, SessionRow } from './schema.ts'
+import type { AuditEvent, Grant, Session } from '../../types.ts'
+import type { EventRow, GrantRow, Instant, SessionRow } from './schema.ts'
 
 /** In code points: what an id column holds. */
 const longestId = 255
@@ -40,7 +40,7 @@ export function toText(text: string | null): string | null {
 
 export function toInstant(at: number): number {
   if (Number.isSafeInteger(at)) return at
-  throw new Error('An instant must be a whole number of milliseconds.')
+  throw new Error('An instant or a duration must be a whole number of milliseconds.')
 }
 
 export const orNull = <T, R>(value: T | null, to: (value: T) => R): R | null =>
@@ -147,5 +147,45 @@ export function fromEventRow(row: EventRow): AuditEvent {
     clientId: row.client_id,
     requestId: row.request_id,
     details: Object.freeze(JSON.parse(row.details)),
+  })
+}
+
+export function toGrantRow(grant: Grant): GrantRow {
+  return {
+    id: toId(grant.id),
+    actor_id: toId(grant.actorId),
+    actor_org_id: orNull(grant.actorOrgId, toId),
+    target_user_id: toId(grant.targetUserId),
+    target_org_id: orNull(grant.targetOrgId, toId),
+    access_level: grant.accessLevel,
+    requested_access_level: grant.requestedAccessLevel,
+    reason: toText(grant.reason),
+    ticket: toText(grant.ticket),
+    duration_ms: toInstant(grant.durationMs),
+    status: grant.status,
+    created_at: toInstant(grant.createdAt),
+    decided_at: orNull(grant.decidedAt, toInstant),
+    expires_at: toInstant(grant.expiresAt),
+    revision: grant.revision,
+  }
+}
+
+export function fromGrantRow(row: GrantRow): Grant {
+  return Object.freeze({
+    id: row.id,
+    actorId: row.actor_id,
+    actorOrgId: row.actor_org_id,
+    targetUserId: row.target_user_id,
+    targetOrgId: row.target_org_id,
+    accessLevel: row.access_level as Grant['accessLevel'],
+    requestedAccessLevel: row.requested_access_level as Grant['requestedAccessLevel'],
+    reason: row.reason,
+    ticket: row.ticket,
+    durationMs: fromInstant(row.duration_ms),
+    status: row.status as Grant['status'],
+    createdAt: fromInstant(row.created_at),
+    decidedAt: orNull(row.decided_at, fromInstant),
+    expiresAt: fromInstant(row.expires_at),
+    revision: Number(row.revision),
   })
 }

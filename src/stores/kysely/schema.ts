@@ -3,6 +3,7 @@ export interface Tables {
   impersonation_schema: { version: number }
   impersonation_sessions: SessionRow
   impersonation_events: EventRow
+  impersonation_grants: GrantRow
 }
 
 /** Some drivers give a bigint as a string, so that no digit is lost. */
@@ -58,4 +59,22 @@ export interface EventRow {
   request_id: string | null
   /** JSON. */
   details: string
+}
+
+export interface GrantRow {
+  id: string
+  actor_id: string
+  actor_org_id: string | null
+  target_user_id: string
+  target_org_id: string | null
+  access_level: string
+  requested_access_level: string
+  reason: string | null
+  ticket: string | null
+  duration_ms: Instant
+  status: string
+  created_at: Instant
+  decided_at: Instant | null
+  expires_at: Instant
+  revision: number
 }

@@ -1,15 +1,9 @@
 import { CompiledQuery, type Kysely } from 'kysely'
-import type { Store } from '../store.ts'
-import {
-  acknowledge,
-  attemptClaim,
-  claimedNames,
-  endRow,
-  extendRow,
-  insertEvents,
-  sessionById,
-} from './changes.ts'
+import type { GrantSection, Store } from '../store.ts'
+import { acknowledge, endStored, extendRow, insertEvents, sessionById } from './changes.ts'
+import { attemptClaim, claimedNames } from './claims.ts'
 import { type Dialect, dialectOf } from './dialect.ts'
+import { grantSection } from './grants.ts'
 import { type ListenClient, listenFor, notify } from './listen.ts'
 import { unitOf } from './locks.ts'
 import { checkSchema } from './migrations.ts'
@@ -34,7 +28,7 @@ export interface KyselyStoreOptions {
 }
 
 /**
- * Keeps sessions and events in your Postgres, MySQL, MariaDB or SQLite, through your kysely
+ * Keeps sessions, grants and events in your Postgres, MySQL, MariaDB or SQLite, through your kysely
  * instance, which stays yours: the store opens and closes nothing, and your plugins do not touch
  * its queries. Make the tables with `migrate(db)` first.
  *
@@ -50,7 +44,10 @@ export interface KyselyStoreOptions {
  * await migrate(db)
  * const impersonation = createImpersonation({ store: kyselyStore(db), findUser, can })
  */
-export function kyselyStore<DB>(db: Kysely<DB>, options: KyselyStoreOptions = {}): Store {
+export function kyselyStore<DB>(
+  db: Kysely<DB>,
+  options: KyselyStoreOptions = {},
+): Store & { readonly grants: GrantSection } {
   const { listen } = options
   const dialect = dialectOf(db, options.dialect)
   if (db.isTransaction) throw new TypeError('"db" must not be a transaction.')
@@ -101,12 +98,11 @@ export function kyselyStore<DB>(db: Kysely<DB>, options: KyselyStoreOptions = {}
     async endSession(sessionId, ending, event) {
       if (!isStorable(sessionId)) return null
       return unit(async (trx) => {
-        const changed = await endRow(trx, dialect, sessionId, ending)
-        const session = await sessionById(trx, dialect, sessionId)
-        if (!session) return null
-        if (changed && event) await insertEvents(trx, [event(session)])
-        if (changed) await tell(trx, [session.actorId])
-        return { session, changed }
+        const result = await endStored(trx, dialect, sessionId, ending)
+        if (!result?.changed) return result
+        if (event) await insertEvents(trx, event(result.session))
+        await tell(trx, [result.session.actorId])
+        return result
       })
     },
 
@@ -116,7 +112,7 @@ export function kyselyStore<DB>(db: Kysely<DB>, options: KyselyStoreOptions = {}
         if (!(await extendRow(trx, dialect, sessionId, change))) return null
         const session = await sessionById(trx, dialect, sessionId)
         if (!session) return null
-        await insertEvents(trx, [event(session)])
+        await insertEvents(trx, event(session))
         await tell(trx, [session.actorId])
         return session
       })
@@ -135,6 +131,8 @@ export function kyselyStore<DB>(db: Kysely<DB>, options: KyselyStoreOptions = {}
       const query = eventsQuery(tables, dialect, filter, page)
       return query ? (await retried(() => query.execute())).map(fromEventRow) : []
     },
+
+    grants: grantSection({ tables, dialect, unit, queue, tell }),
 
     ...(listen && { watch: (watcher) => listenFor(listen, watcher) }),
 

@@ -234,6 +234,7 @@ export function routeRules(
       assert.deepEqual(Object.keys(json.paths).sort(), [
         '/impersonation',
         '/impersonation/extend',
+        '/impersonation/me/history',
         '/impersonation/openapi.json',
         '/impersonation/sessions',
         '/impersonation/sessions/{id}',
@@ -250,8 +251,9 @@ export function routeRules(
     for (const path of [
       '/nowhere',
       '/sessions/a/b/c',
+      // Of a feature that is switched off.
       '/grants',
-      '/me/history',
+      '/me/grants',
       '/tokens',
       '/start/x',
     ]) {

@@ -258,8 +258,9 @@ export function claimRules(rule: Rule): void {
     const unmade = () => {
       throw new Error('no event')
     }
-    const unstored = (session: Session) =>
-      eventOf('impersonation.replaced', session, { id: taken?.id ?? '' })
+    const unstored = (session: Session) => [
+      eventOf('impersonation.replaced', session, { id: taken?.id ?? '' }),
+    ]
     for (const ended of [unmade, unstored]) {
       const next = sessionOf({ targetUserId: 'bob' })
       const events = { started: eventOf('impersonation.started', next), ended }

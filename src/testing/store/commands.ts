@@ -1,31 +1,20 @@
 import assert from 'node:assert/strict'
-import type { Page, Place, SessionEnding, Store } from '../../stores/store.ts'
-import {
-  type AuditEvent,
-  accessLevels,
-  type EventAction,
-  endings,
-  type Session,
-} from '../../types.ts'
-import type { Dice, Model } from '../model.ts'
+import { accessLevels, endings, type Session } from '../../types.ts'
 import { eventOf, sessionOf, t0 } from './fixtures.ts'
-
-/** Few people, so that they are often in each other's way. */
-export const actors = ['root', 'sup', 'Root']
-const targets = ['alice', 'bob', 'carol', 'sup']
-const grants = ['grant-1', 'grant-2']
-
-/** A store, what it should answer, and the clock of both. */
-export interface World {
-  readonly store: Store
-  readonly dice: Dice
-  readonly model: Model
-  readonly log: string[]
-  now: number
-  serial: number
-}
-
-export type Command = (world: World) => Promise<void>
+import { claimedGrant, grantFor } from './grant-commands.ts'
+import {
+  actors,
+  anySession,
+  type Command,
+  ended,
+  endingAt,
+  lifeEvent,
+  log,
+  nextSerial,
+  pageFrom,
+  pageOf,
+  targets,
+} from './world.ts'
 
 const claim: Command = async (world) => {
   const { dice, model, store, now } = world
@@ -36,7 +25,7 @@ const claim: Command = async (world) => {
     targetUserId: dice.pick(targets.filter((id) => id !== actorId)),
     targetOrgId: dice.pick([null, 'acme']),
     accessLevel: dice.pick(accessLevels),
-    grantId: dice.oneIn(4) ? dice.pick(grants) : null,
+    grantId: dice.oneIn(3) ? grantFor(world, actorId) : null,
     transport: dice.oneIn(6) ? 'token' : 'session',
     createdAt: now,
     expiresAt: now + 1 + dice.roll(20),
@@ -46,28 +35,20 @@ const claim: Command = async (world) => {
     now,
     onConflict: dice.pick(['replace', 'reject'] as const),
     exclusiveTarget: !dice.oneIn(4),
+    grant: claimedGrant(world, session),
     events: { started: lifeEvent('started', session), ended },
   }
-  log(world, 'claim', session, request.onConflict, request.exclusiveTarget)
+  const { onConflict, exclusiveTarget, grant } = request
+  log(world, 'claim', session, onConflict, exclusiveTarget, grant)
   model.claim(request, await store.claimSession(request))
 }
 
 const end: Command = async (world) => {
-  const { dice, model, store, now } = world
+  const { dice, model, store } = world
   const id = anySession(world)
-  const status = dice.pick(endings)
-  const ending: SessionEnding = {
-    status,
-    reason: status,
-    at: now,
-    by: dice.pick([null, 'boss']),
-    note: dice.pick([null, 'a note']),
-    acknowledged: dice.oneIn(2),
-  }
+  const ending = endingAt(world, dice.pick(endings))
   log(world, 'end', id, ending)
-  const { at: endedAt, by: endedBy, note: endedNote } = ending
-  const changes = { status, endedReason: status, endedAt, endedBy, endedNote }
-  const expected = model.end(id, changes, ending.acknowledged, ended)
+  const expected = model.end(id, ending, ended)
   const answer = await store.endSession(id, ending, ended)
   assert.equal(answer?.changed ?? null, expected, 'whether this ending was the one')
   assert.deepEqual(answer?.session ?? null, model.session(id), 'the session after an ending')
@@ -80,7 +61,7 @@ const extend: Command = async (world) => {
   const change = { from, to: from + 1 + dice.roll(10), now }
   log(world, 'extend', id, change)
   const serial = nextSerial(world)
-  const event = (session: Session) => lifeEvent(`extended ${serial}`, session, 'extended')
+  const event = (session: Session) => [lifeEvent(`extended ${serial}`, session, 'extended')]
   const moved = model.extend(id, change.from, change.to, now, event)
   const answer = await store.extendSession(id, change, event)
   assert.deepEqual(answer, moved ? model.session(id) : null, 'the session after an extension')
@@ -188,54 +169,3 @@ export const commands: readonly Command[] = [
   ...[claim, claim, claim, end, extend, acknowledge, append],
   ...[readStanding, readStanding, readSession, listSessions, listEvents],
 ]
-
-function nextSerial(world: World): string {
-  world.serial += 1
-  return String(world.serial).padStart(6, '0')
-}
-
-/** Mostly one that exists, and mostly a recent one. */
-function anySession({ dice, model }: World): string {
-  const recent = dice.oneIn(4) ? model.sessions : model.sessions.slice(-6)
-  return recent.length === 0 || dice.oneIn(20) ? 'session-none' : dice.pick(recent).id
-}
-
-/**
- * The id follows from the session and what happened, so that a second ending event is one too
- * many.
- */
-function lifeEvent(what: string, session: Session, action = what): AuditEvent {
-  const id = `${session.id} ${what}`
-  return eventOf(`impersonation.${action}` as EventAction, session, { id })
-}
-
-const ended = (session: Session): AuditEvent => lifeEvent('ended', session, session.status)
-
-type ListPage = Page & { readonly before?: Place }
-
-/** Half of the pages begin somewhere: mostly after a row that is there. */
-function pageOf(dice: Dice, now: number, places: readonly Place[]): ListPage {
-  const limit = 1 + dice.roll(8)
-  if (dice.oneIn(2)) return { limit }
-  const madeUp = { at: now - dice.roll(20), id: `session-0000${10 + dice.roll(90)}` }
-  return { limit, before: places.length === 0 || dice.oneIn(4) ? madeUp : dice.pick(places) }
-}
-
-export function pageFrom<T extends { id: string }>(
-  rows: readonly T[],
-  at: (row: T) => number,
-  { limit, before }: ListPage,
-): T[] {
-  return [...rows]
-    .sort((a, b) => at(b) - at(a) || (a.id < b.id ? 1 : -1))
-    .filter(
-      (row) => !before || at(row) < before.at || (at(row) === before.at && row.id < before.id),
-    )
-    .slice(0, limit)
-}
-
-function log(world: World, verb: string, ...what: unknown[]): void {
-  world.log.push(
-    `${verb} at ${world.now - t0}: ${what.map((part) => JSON.stringify(part)).join(' ')}`,
-  )
-}

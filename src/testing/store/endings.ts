@@ -51,6 +51,27 @@ export function endingRules(rule: Rule): void {
     same(seen, after(session, ending))
   })
 
+  rule('an ending stores every event that is made for it, in the same unit', async (store) => {
+    const [session, other] = [await start(store), sessionOf()]
+    const taken = (await allEvents(store)).map(({ id }) => id)
+    const both = (ended: typeof session) => [
+      ...endedEvent(ended),
+      eventOf('grant.used', ended, { id: 'the second' }),
+    ]
+    const spoilt = (ended: typeof session) => [
+      ...endedEvent(ended),
+      eventOf('grant.used', other, { id: taken[0] ?? '' }),
+    ]
+    await assert.rejects(store.endSession(session.id, endingOf(), spoilt))
+    same(await store.readSession(session.id), session)
+    await store.endSession(session.id, endingOf(), both)
+    same(await actionsOf(store, session), [
+      'grant.used',
+      'impersonation.revoked',
+      'impersonation.started',
+    ])
+  })
+
   rule('a second ending changes nothing and stores nothing', async (store) => {
     const session = await start(store)
     await store.endSession(session.id, stopOf(), endedEvent)
@@ -98,7 +119,7 @@ export function endingRules(rule: Rule): void {
     }
     await assert.rejects(store.endSession(session.id, endingOf(), unmade))
     const unstored = eventOf('impersonation.revoked', session, { id: taken?.id ?? '' })
-    await assert.rejects(store.endSession(session.id, endingOf(), () => unstored))
+    await assert.rejects(store.endSession(session.id, endingOf(), () => [unstored]))
     same(await store.readStanding('root'), { active: session, lapse: null })
     same(await allEvents(store), [taken])
   })
@@ -209,7 +230,7 @@ export function extensionRules(rule: Rule): void {
     const unmade = () => {
       throw new Error('no event')
     }
-    const unstored = () => eventOf('impersonation.extended', session, { id: taken?.id ?? '' })
+    const unstored = () => [eventOf('impersonation.extended', session, { id: taken?.id ?? '' })]
     for (const event of [unmade, unstored]) {
       await assert.rejects(store.extendSession(session.id, { from, to, now: t0 }, event))
     }

@@ -22,7 +22,7 @@ import {
  * Ids that some database, collation or JavaScript object takes for each other or for something
  * else.
  */
-const distinctIds = [
+export const distinctIds = [
   'root',
   'Root',
   'ROOT',
@@ -74,7 +74,7 @@ const distinctIds = [
 ]
 
 /** Ids that many databases can't keep, each with the one they would make of it. */
-const lossyIds = [
+export const lossyIds = [
   [`${'x'.repeat(255)} `, 'x'.repeat(255)],
   ['x'.repeat(256), 'x'.repeat(255)],
   ['root\0', 'root'],

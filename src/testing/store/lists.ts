@@ -186,11 +186,14 @@ async function manyEvents(store: Store): Promise<AuditEvent[]> {
   return events
 }
 
-function newestFirst<T extends { id: string }>(rows: readonly T[], at: (row: T) => number): T[] {
+export function newestFirst<T extends { id: string }>(
+  rows: readonly T[],
+  at: (row: T) => number,
+): T[] {
   return [...rows].sort((a, b) => at(b) - at(a) || (a.id < b.id ? 1 : -1))
 }
 
-async function everyPage<T extends { id: string }>(
+export async function everyPage<T extends { id: string }>(
   read: (before?: Place) => Promise<T[]>,
   limit: number,
   at: (row: T) => number,
@@ -200,6 +203,7 @@ async function everyPage<T extends { id: string }>(
     const page = await read(before)
     assert.ok(page.length <= limit, 'a page holds no more than its limit')
     rows.push(...page)
+    assert.ok(rows.length < 1_000, 'the pages come to an end')
     const last = page.at(-1)
     if (!last || page.length < limit) return rows
     before = { at: at(last), id: last.id }

@@ -10,6 +10,7 @@ import {
   stopOf,
   t0,
 } from './fixtures.ts'
+import { changeOf, consent } from './grant-fixtures.ts'
 
 /** Stores that do not watch keep these by having nothing to keep. */
 export function watchRules(rule: Rule): void {
@@ -37,6 +38,20 @@ export function watchRules(rule: Rule): void {
     await news.next('root')
     await start(store, { actorId: 'sup', createdAt: t0 + 1 })
     await news.next('root', 'sup')
+    await news.stop()
+  })
+
+  rule('a watch tells of the actor whose session ended with its grant', async (store) => {
+    const { grants } = store
+    const news = watch(store)
+    if (!news || !grants) return news?.stop()
+    const grant = await consent(grants)
+    await news.healthy()
+    await start(store, { grantId: grant.id })
+    await news.next('root')
+    const ending = { how: endingOf(), event: endedEvent }
+    await grants.changeGrant(changeOf(grant, { status: 'revoked' }), [], ending)
+    await news.next('root')
     await news.stop()
   })
 

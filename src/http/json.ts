@@ -1,0 +1,36 @@
+import type { Page, Place } from '../stores/store.ts'
+import { readCursor, writeCursor } from './wire.ts'
+
+export function json(body: unknown, status = 200, headers: Record<string, string> = {}): Response {
+  return new Response(JSON.stringify(body), {
+    status,
+    headers: {
+      'Content-Type': 'application/json; charset=utf-8',
+      'Cache-Control': 'no-store, private',
+      ...headers,
+    },
+  })
+}
+
+/** What every list takes. */
+interface Asked {
+  readonly limit?: string | undefined
+  readonly cursor?: string | undefined
+}
+
+/** A page of a list, and where the next one begins. */
+export async function listed<T>(
+  { limit: most, cursor }: Asked,
+  find: (page: Page) => Promise<T[]>,
+  place: (row: T) => Place,
+  toWire: (row: T) => unknown,
+): Promise<Response> {
+  const limit = Number(most ?? 50)
+  const before = cursor === undefined ? undefined : readCursor(cursor)
+  // One more than asked for tells whether there is a next page.
+  const found = await find({ limit: limit + 1, before })
+  const items = found.slice(0, limit)
+  const last = items.at(-1)
+  const next = found.length > limit && last ? writeCursor(place(last)) : null
+  return json({ items: items.map(toWire), next_cursor: next })
+}

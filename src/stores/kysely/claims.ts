@@ -1,0 +1,107 @@
+import type { Session } from '../../types.ts'
+import { type ClaimedEnding, endedBy, isExpiry, judgeClaim } from '../claim.ts'
+import { usedGrant } from '../grant.ts'
+import type { ClaimResult, SessionClaim } from '../store.ts'
+import {
+  acknowledge,
+  endRow,
+  insertEvents,
+  lockGrants,
+  swapGrant,
+  type Trx,
+  useUp,
+} from './changes.ts'
+import type { Dialect } from './dialect.ts'
+import { takeAdvisoryLocks } from './locks.ts'
+import { exactly } from './queries.ts'
+import { LostRace } from './retry.ts'
+import { fromSessionRow, toKey, toSessionRow } from './rows.ts'
+
+/** One attempt at a claim: throws what `retried` knows when another one came first. */
+export async function attemptClaim(
+  trx: Trx,
+  dialect: Dialect,
+  claim: SessionClaim,
+): Promise<ClaimResult> {
+  const { session, exclusiveTarget, grant } = claim
+  const row = toSessionRow(session, exclusiveTarget)
+  if (dialect === 'postgres') await takeAdvisoryLocks(trx, claimedNames(claim))
+
+  const judged = judgeClaim(claim, await rivalsOf(trx, dialect, claim))
+  const { refusal } = judged
+  // Before any row of a session, like everybody who changes both.
+  const grants = await lockGrants(trx, dialect, [
+    ...judged.endings.map(({ session: rival }) => rival.grantId),
+    ...(grant && !refusal ? [grant.after.id] : []),
+  ])
+  const lost = !refusal && grant !== undefined && !holds()
+  const opens = !refusal && !lost
+  // Nothing of the actor's own is replaced by a session that does not begin.
+  const endings = opens ? judged.endings : judged.endings.filter(isExpiry)
+
+  const ended = endings.map(({ session: rival, ending }) => endedBy(rival, ending))
+  for (const ending of inOrder(endings)) await endRival(ending)
+  if (opens) {
+    if (grant && !(await swapGrant(trx, dialect, grant))) throw new LostRace()
+    await acknowledge(trx, session.actorId)
+    await trx.insertInto('impersonation_sessions').values(row).execute()
+  }
+  await insertEvents(trx, [
+    ...ended.flatMap((rival) => claim.events.ended(rival)),
+    ...(opens ? [claim.events.started] : []),
+  ])
+  if (lost) return { outcome: 'grant_changed', ended }
+  return refusal ?? { outcome: 'started', ended }
+
+  /** Whether the grant will have the revision that the claim was made from once the endings are done. */
+  function holds(): boolean {
+    const stored = grants.get(grant?.after.id ?? '')
+    if (!stored || stored.revision !== grant?.from) return false
+    const usedUp = judged.endings.some(({ session: rival }) => rival.grantId === stored.id)
+    return !usedUp || usedGrant(stored) === null
+  }
+
+  async function endRival({ session: rival, ending }: ClaimedEnding): Promise<void> {
+    if (!(await endRow(trx, dialect, rival.id, ending, rival.expiresAt))) throw new LostRace()
+    await useUp(trx, dialect, grants.get(rival.grantId ?? ''))
+  }
+}
+
+/** By their ids, so that two claims that end the same two never wait for each other. */
+const inOrder = (endings: readonly ClaimedEnding[]) =>
+  endings.toSorted((a, b) => (a.session.id < b.session.id ? -1 : 1))
+
+/** What a claim and its rivals want at the same time. */
+export function claimedNames({ session, exclusiveTarget }: SessionClaim): string[] {
+  return [
+    `actor ${session.actorId}`,
+    ...(exclusiveTarget ? [`target ${session.targetUserId}`] : []),
+    ...(session.grantId === null ? [] : [grantName(session.grantId)]),
+  ]
+}
+
+export const grantName = (grantId: string) => `grant ${grantId}`
+
+/**
+ * The active sessions that may stand in the way. Targets are found by id, not by key, so that one
+ * that was started without `exclusiveTarget` is seen.
+ */
+async function rivalsOf(trx: Trx, dialect: Dialect, claim: SessionClaim): Promise<Session[]> {
+  const { session, exclusiveTarget } = claim
+  const active = trx.selectFrom('impersonation_sessions').selectAll()
+  const rows = await active
+    .where('active_actor_key', '=', toKey(session.actorId))
+    .$if(exclusiveTarget, (query) =>
+      query.unionAll(
+        active
+          .where('status', '=', 'active')
+          .where(exactly(dialect, 'target_user_id', session.targetUserId)),
+      ),
+    )
+    .$if(session.grantId !== null, (query) =>
+      query.unionAll(active.where('active_grant_key', '=', toKey(session.grantId as string))),
+    )
+    .execute()
+  const byId = new Map(rows.map((row) => [row.id, fromSessionRow(row)]))
+  return [...byId.values()]
+}

@@ -1,0 +1,78 @@
+import type { Kysely } from 'kysely'
+import type { Grant } from '../../types.ts'
+import type { GrantSection, SessionEnding } from '../store.ts'
+import { endRow, insertEvents, sessionById, swapGrant, type Trx } from './changes.ts'
+import { grantName } from './claims.ts'
+import type { Dialect } from './dialect.ts'
+import type { Unit } from './locks.ts'
+import { exactly, grantsQuery } from './queries.ts'
+import type { Queue } from './queue.ts'
+import { LostRace, retried } from './retry.ts'
+import { fromGrantRow, isStorable, toGrantRow, toKey } from './rows.ts'
+import type { Tables } from './schema.ts'
+
+export interface GrantTools {
+  readonly tables: Kysely<Tables>
+  readonly dialect: Dialect
+  readonly unit: Unit
+  readonly queue: Queue
+  /** Tells other processes of actors whose sessions changed. */
+  readonly tell: (trx: Trx, actorIds: Iterable<string>) => Promise<void>
+}
+
+export function grantSection({ tables, dialect, unit, queue, tell }: GrantTools): GrantSection {
+  return {
+    createGrant: (grant, events) =>
+      unit(async (trx) => {
+        await trx.insertInto('impersonation_grants').values(toGrantRow(grant)).execute()
+        await insertEvents(trx, events)
+      }),
+
+    readGrant: (grantId) => retried(() => grantById(grantId)),
+
+    async listGrants(filter, page) {
+      const query = grantsQuery(tables, dialect, filter, page)
+      return query ? (await retried(() => query.execute())).map(fromGrantRow) : []
+    },
+
+    async changeGrant(change, events, ending) {
+      const { id } = change.after
+      if (!isStorable(id)) return { changed: false }
+      return queue([grantName(id)], () =>
+        unit(async (trx) => {
+          // The grant before its session, like everybody who changes both.
+          if (!(await swapGrant(trx, dialect, change))) return { changed: false }
+          const ended = ending && (await endUnder(trx, id, ending.how))
+          await insertEvents(trx, events)
+          if (ended) {
+            await insertEvents(trx, ending.event(ended))
+            await tell(trx, [ended.actorId])
+          }
+          return { changed: true, ended }
+        }),
+      )
+    },
+  }
+
+  async function grantById(grantId: string): Promise<Grant | null> {
+    if (!isStorable(grantId)) return null
+    const row = await tables
+      .selectFrom('impersonation_grants')
+      .selectAll()
+      .where(exactly(dialect, 'id', grantId))
+      .executeTakeFirst()
+    return row ? fromGrantRow(row) : null
+  }
+
+  /** Ends the active session under a grant that is locked. */
+  async function endUnder(trx: Trx, grantId: string, ending: SessionEnding) {
+    const row = await trx
+      .selectFrom('impersonation_sessions')
+      .select('id')
+      .where('active_grant_key', '=', toKey(grantId))
+      .executeTakeFirst()
+    if (!row) return null
+    if (!(await endRow(trx, dialect, row.id, ending))) throw new LostRace()
+    return sessionById(trx, dialect, row.id)
+  }
+}
