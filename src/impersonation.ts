@@ -6,6 +6,7 @@ import { renderRefusal } from './http/page.ts'
 import type { RouteCall } from './http/router.ts'
 import { type Carry, createCarry } from './lifecycle/carry.ts'
 import { createEndings } from './lifecycle/ending.ts'
+import { createGrantExpiry } from './lifecycle/grant-expiry.ts'
 import { createGrants, type Grants } from './lifecycle/grants.ts'
 import { createHistory, type HistoryEntry } from './lifecycle/history.ts'
 import { createJudge } from './lifecycle/judge.ts'
@@ -138,17 +139,10 @@ export function createImpersonation<User extends object>(
   const policy = createPolicy<User>({ settings, store, people, recorder })
   const start = createStart<User>({ settings, store, judge, policy, changed, over })
   const sessions = createSessions<User>({ settings, store, people, judge, endings, changed, start })
-  const grants = createGrants<User>({
-    settings,
-    store,
-    policy,
-    over: ({ id, actorId }) => {
-      changed(actorId)
-      over(id)
-    },
-  })
+  const expiry = createGrantExpiry({ store, endings, now })
+  const grants = createGrants<User>({ settings, store, policy, expiry, changed, over })
   const history = createHistory<User>({ settings, store, people })
-  const reaper = createReaper({ store, judge, recorder, now })
+  const reaper = createReaper({ store, judge, recorder, expiry })
 
   /** Loaded with the first call of a route: most processes serve many requests before one, or none. */
   const route = async (call: RouteCall<User>) => {

@@ -3,10 +3,11 @@ import { type FieldError, ImpersonationError } from '../errors.ts'
 import { reaches } from '../pipeline/walls.ts'
 import type { Settings } from '../settings.ts'
 import type { GuardedStore } from '../stores/guarded.ts'
-import type { GrantFilter, GrantSection, Page } from '../stores/store.ts'
+import type { GrantSection, Page } from '../stores/store.ts'
 import { type AccessLevel, accessLevels, type Grant, type Session } from '../types.ts'
 import { checkAsked, tooLong, validMs } from './asked.ts'
 import { checkFresh } from './fresh-auth.ts'
+import type { GrantExpiry } from './grant-expiry.ts'
 import { changed, granted, isOver, mayBecome, refusalOf } from './grant-state.ts'
 import { checkOther, isImpersonated, type StartPolicy } from './policy.ts'
 import type { Caller } from './start.ts'
@@ -58,8 +59,11 @@ interface Parts<User extends object> {
   readonly settings: Settings<User>
   readonly store: GuardedStore
   readonly policy: StartPolicy<User>
-  /** Told of every session that a change has ended. */
-  readonly over: (session: Session) => void
+  readonly expiry: GrantExpiry
+  /** Told after each change of a grant of theirs, also a failed one, so that no cache answers with what was. */
+  readonly changed: (actorId: string) => void
+  /** Told once it is certain that a session is over. */
+  readonly over: (sessionId: string) => void
 }
 
 const dayMs = 24 * 60 * 60_000
@@ -68,7 +72,7 @@ const longestMs = 30 * dayMs
 const rounds = 10
 
 export function createGrants<User extends object>(parts: Parts<User>): Grants<User> {
-  const { settings, policy, over } = parts
+  const { settings, policy, expiry, over, changed: ended } = parts
   const { now } = settings
 
   function section(): GrantSection {
@@ -85,27 +89,20 @@ export function createGrants<User extends object>(parts: Parts<User>): Grants<Us
     return grant
   }
 
-  /** Writes down that a grant's time is up, where nobody has. */
-  async function expire(grant: Grant): Promise<boolean> {
-    const after = changed(grant, { status: 'expired' })
-    const event = grantEvent('grant.expired', after, grant.expiresAt)
-    return (await section().changeGrant({ from: grant.revision, after }, [event], null)).changed
-  }
-
   /**
    * Reads, decides, changes; again where somebody else was first. `decide` gives the grant as it is to
    * be, or null where it is fine as it stands.
    */
   async function change(
     read: () => Promise<Grant>,
-    decide: (grant: Grant, at: number) => Grant | null,
+    decide: Decide,
     { action, meta, by }: { action: Decision; meta: RequestMeta; by: string },
   ): Promise<Grant> {
     for (let round = 0; round < rounds; round++) {
       const grant = await read()
       const at = now()
       if (isOver(grant, at)) {
-        await expire(grant)
+        await expiry.expire(grant)
         continue
       }
       const after = decide(grant, at)
@@ -115,14 +112,19 @@ export function createGrants<User extends object>(parts: Parts<User>): Grants<Us
         expires_at: after.expiresAt,
         decided_by: by,
       }
-      const result = await section().changeGrant(
-        { from: grant.revision, after },
-        [grantEvent(action, after, at, meta, details)],
-        action === 'grant.revoked' ? revocation(by, at, meta) : null,
-      )
-      if (!result.changed) continue
-      if (result.ended) over(result.ended)
-      return after
+      try {
+        const result = await section().changeGrant(
+          { from: grant.revision, after },
+          [grantEvent(action, after, at, meta, details)],
+          action === 'grant.revoked' ? revocation(by, at, meta) : null,
+        )
+        if (!result.changed) continue
+        if (result.ended) over(result.ended.id)
+        return after
+      } finally {
+        // Also where the answer was lost: no cache may go on with a session that may have ended.
+        ended(grant.actorId)
+      }
     }
     throw new ImpersonationError('impersonation_unavailable')
   }
@@ -151,6 +153,18 @@ export function createGrants<User extends object>(parts: Parts<User>): Grants<Us
   function checkTarget({ user, request }: Caller<User>): void {
     if (isImpersonated(user)) throw new ImpersonationError('nested_impersonation')
     if (settings.freshAuth) checkFresh(settings.freshAuth, now(), request, user)
+  }
+
+  async function answer(
+    caller: Caller<User>,
+    id: string,
+    action: Decision,
+    decide: Decide,
+  ): Promise<Grant> {
+    const read = () => owned(id, 'targetUserId', caller.profile.id)
+    await read()
+    checkTarget(caller)
+    return change(read, decide, { action, meta: caller.meta, by: caller.profile.id })
   }
 
   return {
@@ -205,38 +219,20 @@ export function createGrants<User extends object>(parts: Parts<User>): Grants<Us
       return section().listGrants({ targetUserId: profile.id }, page)
     },
 
-    async approve(caller, id, lower = {}) {
-      const read = () => owned(id, 'targetUserId', caller.profile.id)
-      await read()
-      checkTarget(caller)
-      const decide = (grant: Grant, at: number): Grant | null => {
+    approve: (caller, id, lower = {}) =>
+      answer(caller, id, 'grant.granted', (grant, at) => {
         const { accessLevel, durationMs } = checkLower(grant, lower)
         if (grant.status === 'granted') return null
         if (!mayBecome(grant, 'granted')) throw refusalOf(grant)
         return granted(grant, at, accessLevel, durationMs)
-      }
-      return change(read, decide, {
-        action: 'grant.granted',
-        meta: caller.meta,
-        by: caller.profile.id,
-      })
-    },
+      }),
 
-    async deny(caller, id) {
-      const read = () => owned(id, 'targetUserId', caller.profile.id)
-      await read()
-      checkTarget(caller)
-      const decide = (grant: Grant, at: number): Grant | null => {
+    deny: (caller, id) =>
+      answer(caller, id, 'grant.denied', (grant, at) => {
         if (grant.status === 'denied') return null
         if (!mayBecome(grant, 'denied')) throw refusalOf(grant)
         return changed(grant, { status: 'denied', decidedAt: at })
-      }
-      return change(read, decide, {
-        action: 'grant.denied',
-        meta: caller.meta,
-        by: caller.profile.id,
-      })
-    },
+      }),
 
     async revoke(caller, id) {
       const read = () => owned(id, 'targetUserId', caller.profile.id)
@@ -248,6 +244,7 @@ export function createGrants<User extends object>(parts: Parts<User>): Grants<Us
   }
 }
 
+type Decide = (grant: Grant, at: number) => Grant | null
 type Decision = 'grant.granted' | 'grant.denied' | 'grant.revoked'
 
 function revocation(by: string, at: number, meta: RequestMeta) {
@@ -275,23 +272,4 @@ function checkLower(
   if (!validMs(durationMs, asked)) errors.push(tooLong(asked))
   if (errors.length > 0) throw new ImpersonationError('invalid_request', { errors })
   return { accessLevel, durationMs }
-}
-
-/** The grants whose time is up are closed by the reaper. */
-export async function closeExpired(
-  grants: GrantSection,
-  now: () => number,
-  limit: number,
-): Promise<number> {
-  let count = 0
-  for (const status of ['pending', 'granted'] as const) {
-    const filter: GrantFilter = { status, expiredBy: now() }
-    for (const grant of await grants.listGrants(filter, { limit })) {
-      const after = changed(grant, { status: 'expired' })
-      const event = grantEvent('grant.expired', after, grant.expiresAt)
-      await grants.changeGrant({ from: grant.revision, after }, [event], null)
-      count++
-    }
-  }
-  return count
 }

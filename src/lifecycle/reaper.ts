@@ -2,7 +2,7 @@ import type { Recorder } from '../audit/recorder.ts'
 import type { GuardedStore } from '../stores/guarded.ts'
 import type { Place, SessionFilter } from '../stores/store.ts'
 import type { Session } from '../types.ts'
-import { closeExpired } from './grants.ts'
+import type { GrantExpiry } from './grant-expiry.ts'
 import type { Judge } from './judge.ts'
 
 /** Looks after sessions that no request asks for: closes what is over and judges the rest again. */
@@ -23,10 +23,10 @@ interface Parts {
   readonly store: GuardedStore
   readonly judge: Pick<Judge<unknown>, 'review'>
   readonly recorder: Recorder
-  readonly now: () => number
+  readonly expiry: GrantExpiry
 }
 
-export function createReaper({ store, judge, recorder, now }: Parts): Reaper {
+export function createReaper({ store, judge, recorder, expiry }: Parts): Reaper {
   let timer: ReturnType<typeof setInterval> | undefined
   let busy = false
 
@@ -62,7 +62,7 @@ export function createReaper({ store, judge, recorder, now }: Parts): Reaper {
     await recorder.settle().catch(() => undefined)
     const count = await review({})
     // After the sessions: one that has run out with its grant has used it.
-    if (store.grants) await closeExpired(store.grants, now, pageSize)
+    await expiry.expireAll(pageSize)
     return count
   }
 

@@ -522,6 +522,65 @@ describe('the reaper', () => {
   })
 })
 
+describe('what happens between', () => {
+  it('a grant that runs out with its session was used, whoever notices first', async () => {
+    const world = consenting()
+    const grant = await given(world, { durationMs: 10 * minute })
+    const session = await enter(world, grant)
+    world.clock.tick(10 * minute)
+    // The target comes before anybody has noticed that the session is over.
+    const back = await world.engine.grants.revoke(world.caller('alice'), grant.id)
+    expect(back.status).toBe('used')
+    expect(await grantEvents(world, grant)).toEqual(['granted', 'requested', 'used'])
+    expect(await world.actions(session.id)).toEqual(['expired', 'started', 'grant.used'].sort())
+  })
+
+  it('a revocation whose answer is lost lets nobody on, in the same process', async () => {
+    const store = memoryStore()
+    let lost = false
+    const grants = store.grants as NonNullable<Store['grants']>
+    const flaky: Store = {
+      ...store,
+      grants: {
+        ...grants,
+        async changeGrant(...args) {
+          const result = await grants.changeGrant(...args)
+          if (lost) throw new Error('the connection was cut after the commit')
+          return result
+        },
+      },
+    }
+    const world = worldOf({ consent: 'required' }, flaky)
+    const grant = await given(world)
+    await enter(world, grant)
+    expect((await world.send('root')).line).toBe('alice')
+    lost = true
+    const revoking = world.engine.grants.revoke(world.caller('alice'), grant.id)
+    expect(await codeOf(revoking)).toBe('impersonation_unavailable')
+    expect((await world.send('root', { method: 'POST' })).line).toBe('401 grant_revoked')
+  })
+
+  it('a yes, a no and a revocation at the same moment: one of them stands', async () => {
+    for (let round = 0; round < 30; round++) {
+      const world = consenting()
+      const grant = await ask(world)
+      const { approve: yes, deny, revoke, withdraw } = world.engine.grants
+      const [alice, root] = [world.caller('alice'), world.caller('root')]
+      await Promise.allSettled([
+        yes(alice, grant.id),
+        deny(alice, grant.id),
+        withdraw(root, grant.id),
+        revoke(alice, grant.id),
+        enter(world, grant),
+      ])
+      const status = await statusOf(world, grant)
+      expect(['denied', 'revoked']).toContain(status)
+      const live = await world.active()
+      expect(live).toEqual([])
+    }
+  })
+})
+
 describe('history', () => {
   it('tells of every time, by whom and why, to the target alone', async () => {
     const world = worldOf()
