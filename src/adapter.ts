@@ -4,7 +4,8 @@ import type { Guardrail, Impersonation } from './types.ts'
 import { warnOnce } from './warnings.ts'
 
 /** What adapters are made of, beside the engine's three calls. */
-export type { Adapter, Entrance, ImpersonationEngine } from './impersonation.ts'
+export type { Adapter, Entrance } from './entrance.ts'
+export type { ImpersonationEngine } from './impersonation.ts'
 export type { RequestView } from './pipeline/identify.ts'
 export type { KnownRoute } from './pipeline/known-routes.ts'
 export { checkKind } from './pipeline/walls.ts'

@@ -1,4 +1,5 @@
 export type { RequestMeta } from './audit/events.ts'
+export type { Adapter, Entrance } from './entrance.ts'
 export {
   type ErrorCode,
   errorTable,
@@ -6,12 +7,7 @@ export {
   ImpersonationError,
   isImpersonationError,
 } from './errors.ts'
-export {
-  type Adapter,
-  createImpersonation,
-  type Entrance,
-  type ImpersonationEngine,
-} from './impersonation.ts'
+export { createImpersonation, type ImpersonationEngine } from './impersonation.ts'
 export type { Carry, Snapshot } from './lifecycle/carry.ts'
 export type { ConsentRule } from './lifecycle/consent.ts'
 export type { GrantLimits, GrantRequest, Grants } from './lifecycle/grants.ts'

@@ -24,7 +24,7 @@ import type { Resolve, Resolved } from './resolve.ts'
 
 type Sooner<T> = T | Promise<T>
 
-interface Parts<User extends object> {
+export interface PassageParts<User extends object> {
   readonly settings: Settings<User>
   readonly people: People<User>
   readonly resolve: Resolve<User>
@@ -41,7 +41,7 @@ const dayMs = 24 * 60 * 60_000
  * synchronously for everybody but an actor whose standing has to be read.
  */
 export function createPassage<Req, User extends object>(
-  parts: Parts<User>,
+  parts: PassageParts<User>,
   view: RequestView<Req>,
 ) {
   const { settings, people, resolve, store, endings, recorder, clearCookie } = parts

@@ -5,6 +5,10 @@ import base from '../../vitest.config.ts'
 export default defineConfig({
   resolve: base.resolve ?? {},
   test: {
-    include: ['test/core/{patterns,levels,context,who,carry,known-routes,start,lapses}.test.ts'],
+    include: [
+      'test/core/{patterns,levels,context,who,carry,known-routes,start,lapses,edges,grants}.test.ts',
+      'test/sql/{judge,guard,kysely,stamp}.test.ts',
+      'test/fuzz/catalogue.test.ts',
+    ],
   },
 })

@@ -1,0 +1,125 @@
+import { clearCookie } from './http/cookie.ts'
+import { renderRefusal } from './http/page.ts'
+import type { RouteCall } from './http/router.ts'
+import type { Context } from './pipeline/context.ts'
+import type { HeaderPlan } from './pipeline/headers.ts'
+import type { RequestView } from './pipeline/identify.ts'
+import type { Passage } from './pipeline/live.ts'
+import { createPassage, type PassageParts } from './pipeline/passage.ts'
+import { pathOf } from './pipeline/patterns.ts'
+import type { Impersonation } from './types.ts'
+
+/** What an adapter does with a request: `enter`, then `run` the rest in it, with `headers` on the answer. */
+export interface Adapter<Req, User> {
+  /** Synchronous unless the actor's standing has to be read. Rejects only for faults of the wiring. */
+  enter(request: Req, actor: User | null | undefined): Entrance<User> | Promise<Entrance<User>>
+  /** Runs the rest of the request with its context. */
+  run<T>(context: Impersonation<User> | null, rest: () => T): T
+  /** Whether something that stands in the user slot now is still the target of this context. */
+  isTarget(context: Impersonation<User>, user: unknown): boolean
+}
+
+export interface Entrance<User> {
+  /** The answer, where the request ends here: one of our routes, or a refusal. */
+  readonly answer: Response | null
+  readonly context: Impersonation<User> | null
+  /** The user to put into the user slot; undefined leaves the slot alone. */
+  readonly user: User | undefined
+  /** What the response has to carry, whatever the handler does. */
+  readonly headers: HeaderPlan | null
+}
+
+interface Parts<User extends object> extends Omit<PassageParts<User>, 'clearCookie'> {
+  readonly context: Context<User>
+  /** Answers a route of ours. */
+  readonly route: (call: RouteCall<User>) => Promise<Response>
+  /** Called with each request, before anything else. */
+  readonly begin: () => void
+}
+
+/** Where requests come in: one of our own routes, or the way of all others. */
+export function createAdapter<Req, User extends object>(
+  parts: Parts<User>,
+  view: RequestView<Req>,
+): Adapter<Req, User> {
+  const { settings, people, context, route, begin } = parts
+  const pass = createPassage<Req, User>({ ...parts, clearCookie }, view)
+
+  function enter(request: Req, actor: User | null | undefined) {
+    begin()
+    const path = view.path(request)
+    if (isBelow(path, settings.basePath) && view.method(request) !== 'OPTIONS')
+      return answerRoute(request, path, actor)
+    const passage = pass(request, actor)
+    return passage instanceof Promise
+      ? passage.then((later) => entrance(request, later))
+      : entrance(request, passage)
+  }
+
+  function entrance(request: Req, passage: Passage<User>): Entrance<User> {
+    if (passage.refusal === null) return passage
+    const answer = renderRefusal(
+      passage.refusal,
+      view.header(request, 'accept'),
+      baseOf(request, view.path(request)),
+    )
+    return { answer, context: null, user: undefined, headers: passage.headers }
+  }
+
+  async function answerRoute(
+    request: Req,
+    path: string,
+    actor: User | null | undefined,
+  ): Promise<Entrance<User>> {
+    const answer = await route({
+      request: await view.toRequest(request),
+      path,
+      base: baseOf(request, path),
+      actor,
+      secure: view.isSecure(request),
+      ip: view.ip(request),
+      twoLogins: view.hasTwoLogins(request),
+      native: request,
+    })
+    return { answer, context: null, user: undefined, headers: null }
+  }
+
+  /** The path that the middleware is mounted at, and ours below it. */
+  function baseOf(request: Req, path: string): string {
+    const full = pathOf(view.target(request))
+    const mount = full.endsWith(path) ? full.slice(0, full.length - path.length) : ''
+    return `${mount}${settings.basePath}`
+  }
+
+  return {
+    enter,
+    // Without a context of its own, a request made inside another one would see that one's.
+    run: (now, rest) =>
+      now === null && settings.context === 'impersonating' && !context.tryCurrent()
+        ? rest()
+        : context.run(now, rest),
+    isTarget: (now, user) => isSame(people.profile, now, user),
+  }
+}
+
+function isBelow(path: string, basePath: string): boolean {
+  return (
+    path.startsWith(basePath) &&
+    (path.length === basePath.length || path.charCodeAt(basePath.length) === 47)
+  )
+}
+
+/** A later layer may enrich the target's record; it may not put anybody else, or another organisation, in its place. */
+function isSame<User>(
+  profile: (user: User & object) => { id: string; orgId: string | null },
+  { target, session }: Impersonation<User>,
+  user: unknown,
+): boolean {
+  if (user === target) return true
+  try {
+    const { id, orgId } = profile(user as User & object)
+    return id === session.targetUserId && orgId === session.targetOrgId
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,36 @@
+import type { Grants } from './grants.ts'
+import type { Sessions } from './sessions.ts'
+
+/** Its names, all of them: a record, so that forgetting one does not compile. */
+type Names<T> = Readonly<Record<keyof T, true>>
+
+/** An object of asynchronous functions that is loaded when the first of them is called. */
+export function later<T extends object>(names: Names<T>, load: () => Promise<T>): T {
+  type Verb = (...args: unknown[]) => unknown
+  const verb =
+    (name: keyof T) =>
+    async (...args: unknown[]) =>
+      ((await load())[name] as Verb)(...args)
+  const verbs = Object.keys(names).map((name) => [name, verb(name as keyof T)])
+  return Object.freeze(Object.fromEntries(verbs)) as T
+}
+
+export const sessionVerbs: Names<Sessions<never>> = {
+  start: true,
+  stop: true,
+  status: true,
+  extend: true,
+  list: true,
+  get: true,
+  revoke: true,
+}
+
+export const grantVerbs: Names<Grants<never>> = {
+  request: true,
+  list: true,
+  withdraw: true,
+  mine: true,
+  approve: true,
+  deny: true,
+  revoke: true,
+}
