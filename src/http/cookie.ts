@@ -5,7 +5,7 @@ const afterlifeMs = 24 * 60 * 60_000
 
 /** The hint cookie of a session: it names the session and grants nothing. */
 export function setCookie(secure: boolean, sessionId: string, expiresInMs: number): string {
-  const maxAge = Math.ceil((Math.max(expiresInMs, 0) + afterlifeMs) / 1000)
+  const maxAge = Math.floor((Math.max(expiresInMs, 0) + afterlifeMs) / 1000)
   return write(cookieName(secure), sessionId, maxAge)
 }
 

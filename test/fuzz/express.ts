@@ -117,5 +117,7 @@ function expressionOf({ path }: FuzzRoute): RegExp | RegExp[] {
   const source = encodeURI(path)
     .replace(/\/\*$/, '(?:/.*)?')
     .replace(/:(\w+)/g, '(?<$1>[^/]+)')
-  return [new RegExp(`^${source}/?$`, 'i'), new RegExp(`^/never${source}$`)]
+  // Express 4 makes one expression of both, and Node 22 takes no name for a group twice.
+  const never = source.replaceAll('(?<', '(?<never_')
+  return [new RegExp(`^${source}/?$`, 'i'), new RegExp(`^/never${never}$`)]
 }
