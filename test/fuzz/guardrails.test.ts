@@ -60,6 +60,13 @@ const ways: Record<string, Way> = {
     path: (kind) => known[kind],
     engine: () => ({}),
   },
+  'a mark at the route': {
+    // A POST is refused at `view` before its mark is asked.
+    methods: ['GET'],
+    path: () => unknown,
+    engine: () => ({ guardrails: noGuardrails() }),
+    route: (kind) => ({ guard: kind }),
+  },
   'guard() in code': {
     methods: ['GET', 'POST'],
     path: () => unknown,
