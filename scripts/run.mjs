@@ -34,6 +34,12 @@ const tasks = {
   types: (args) => [{ tool: ['typescript', 'tsc'], args }],
   build: (args) => [build(args)],
   bench: (args) => [{ file: 'test/bench/run.ts', args }],
+  mutants: (args) => [
+    {
+      tool: ['@stryker-mutator/core', 'stryker'],
+      args: ['run', 'test/mutants/stryker.config.mjs', ...args],
+    },
+  ],
   example: ([file = '', ...args]) => [{ file: `examples/${file}`, args, fromSource: true }],
   demo: (args) => [{ file: 'examples/express/demo.ts', args, fromSource: true }],
 }

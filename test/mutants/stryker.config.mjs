@@ -4,8 +4,9 @@ export default {
   vitest: { configFile: 'test/mutants/vitest.config.ts', related: false },
   plugins: ['@stryker-mutator/vitest-runner'],
   mutate: [
-    'src/pipeline/{enforce,methods,patterns,catalogue,classify,walls,known-routes,forward}.ts',
-    'src/lifecycle/{carry,start-rate}.ts',
+    'src/pipeline/{enforce,methods,patterns,classify,walls,known-routes,forward}.ts',
+    'src/lifecycle/{carry,start-rate,grants,grant-state,grant-expiry,entry,consent,policy}.ts',
+    'src/sql/{plugin,nodes,fragments,verdict,calls}.ts',
   ],
   coverageAnalysis: 'perTest',
   ignoreStatic: false,
