@@ -113,6 +113,25 @@ describe('what counts as a read', () => {
     expect(await line('view', { path: '/method?a=1' })).toBe('alice')
   })
 
+  it('a GET with a body does not, one that announces none does', async () => {
+    const form = 'application/x-www-form-urlencoded'
+    for (const headers of [
+      { 'content-length': '2' },
+      { 'content-length': '00' },
+      { 'transfer-encoding': 'chunked' },
+      { 'content-type': form },
+      { 'content-type': 'Multipart/mixed' },
+    ] as Record<string, string>[])
+      expect(await line('view', { headers })).toBe(viewOnly)
+    for (const headers of [
+      { 'content-length': '0' },
+      { 'content-length': ' 0 ' },
+      { 'content-type': 'application/json' },
+      { 'content-type': `text/x-${form}` },
+    ] as Record<string, string>[])
+      expect(await line('view', { headers })).toBe('alice')
+  })
+
   it('a GET that becomes a WebSocket does not', async () => {
     for (const upgrade of ['websocket', 'WebSocket', 'h2c, websocket'])
       expect(await line('view', { headers: { upgrade } })).toBe(viewOnly)
@@ -167,6 +186,12 @@ describe('the order of the walls', () => {
     expect(await at('full', 'GET', '/mail')).toBe(blocked)
     expect(await at('full', 'HEAD', '/mail')).toBe(blocked)
     expect(await at('full', 'GET', '/pay')).toBe('root')
+  })
+
+  it('reads are guarded where patterns speak of nothing else', async () => {
+    const reads = Object.fromEntries(guardrailKinds.map((kind) => [kind, ['GET /mail']]))
+    expect(await line('full', { path: '/mail' }, { guardrails: reads as never })).toBe(blocked)
+    expect(await line('full', { path: '/notes' }, { guardrails: reads as never })).toBe('alice')
   })
 
   it('a method that is overridden may be any', async () => {
