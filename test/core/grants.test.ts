@@ -663,6 +663,23 @@ describe('admins of an organisation', () => {
     }
   })
 
+  it('reach no other organisation, however much `can` allows with a target', async () => {
+    const world = worldOf({
+      can: (user, action, target) =>
+        user.may?.includes(action) ||
+        (user.id === 'chief' && target !== undefined && action !== 'start'),
+    })
+    world.users.set('chief', { id: 'chief', orgId: 'acme' })
+    world.change('alice', { orgId: 'other' })
+    for (const target of ['alice', 'bob']) {
+      const { id } = await world.start('root', target)
+      const chief = world.caller('chief')
+      expect(await codeOf(world.engine.sessions.get(chief, id))).toBe('session_not_found')
+      expect(await codeOf(world.engine.sessions.revoke(chief, id))).toBe('session_not_found')
+      expect(await world.engine.sessions.list(chief, {}, { limit: 9 })).toEqual([])
+    }
+  })
+
   it('keep what they saw of accounts that are gone', async () => {
     const world = tenants()
     const { id } = await world.start('root', 'alice')
