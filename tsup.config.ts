@@ -10,12 +10,18 @@ export const entry = {
   sqlite: 'src/stores/sqlite.ts',
   sql: 'src/sql/index.ts',
   jwt: 'src/jwt/index.ts',
+  totp: 'src/totp/index.ts',
   graphql: 'src/graphql/index.ts',
+  notify: 'src/notify/index.ts',
+  opentelemetry: 'src/opentelemetry/index.ts',
   testing: 'src/testing/index.ts',
 }
 
+/** Built beside them for `bin`: a program, which nobody imports. */
+const program = { cli: 'src/cli/main.ts' }
+
 export default defineConfig({
-  entry,
+  entry: { ...entry, ...program },
   format: 'esm',
   target: 'node22',
   // One copy of whatever two entries share: one AsyncLocalStorage, one error class, and what is
@@ -23,7 +29,7 @@ export default defineConfig({
   splitting: true,
   // `node:sqlite` exists under no other name.
   removeNodeProtocol: false,
-  dts: true,
+  dts: { entry },
   sourcemap: true,
   clean: true,
 })

@@ -14,7 +14,7 @@ import {
   wrongOrder,
 } from '../src/adapter.ts'
 import { pathOf } from '../src/pipeline/patterns.ts'
-import { hasTwoLogins, headerOf, removeHeader, seal, toRequest } from './node.ts'
+import { fileOf, hasTwoLogins, headerOf, removeHeader, seal, sendFile, toRequest } from './node.ts'
 import { type AdapterOptions, checkAdapterOptions, hold, isThenable } from './options.ts'
 import { peekNode } from './peek.ts'
 
@@ -125,11 +125,13 @@ export function guarded(kind: Guardrail): RequestHandler {
 }
 
 async function send(response: ExpressResponse, answer: Response): Promise<void> {
-  const body = await answer.text()
+  const file = fileOf(answer)
+  const body = file ? '' : await answer.text()
   response.status(answer.status)
   for (const [name, value] of answer.headers) {
     if (name === 'set-cookie') response.append(name, value)
     else response.setHeader(name, value)
   }
-  response.end(body)
+  if (file) await sendFile(response, file)
+  else response.end(body)
 }

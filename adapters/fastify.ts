@@ -17,7 +17,7 @@ import {
 } from '../src/adapter.ts'
 import { pathOf } from '../src/pipeline/patterns.ts'
 import { mountedAt } from './mounted.ts'
-import { hasTwoLogins, headerOf, removeHeader, seal, toRequest } from './node.ts'
+import { fileOf, hasTwoLogins, headerOf, removeHeader, seal, toRequest } from './node.ts'
 import { type AdapterOptions, checkAdapterOptions, hold, isThenable } from './options.ts'
 import { peekNode } from './peek.ts'
 
@@ -213,7 +213,7 @@ function isOwnRoute(request: FastifyRequest): boolean {
 }
 
 async function send(reply: FastifyReply, answer: Response): Promise<void> {
-  const body = await answer.text()
+  const body = fileOf(answer) ?? (await answer.text())
   reply.code(answer.status)
   for (const [name, value] of answer.headers) reply.header(name, value)
   reply.send(body)

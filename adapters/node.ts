@@ -1,4 +1,6 @@
 import type { IncomingMessage, OutgoingHttpHeader, ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import {
   cacheHeaders,
   exposeWith,
@@ -23,6 +25,22 @@ export function hasTwoLogins(request: IncomingMessage): boolean {
     if (name?.length === 13 && name.toLowerCase() === 'authorization') count++
   }
   return count > 1
+}
+
+/** A download, to be sent as it is made; null for every other answer: those are small. */
+export function fileOf(answer: Response): Readable | null {
+  if (answer.body === null || !answer.headers.has('content-disposition')) return null
+  return Readable.fromWeb(answer.body as Parameters<typeof Readable.fromWeb>[0])
+}
+
+/** @throws {Error} when the file can't be made to its end: the connection is cut, so that nobody takes it for whole */
+export async function sendFile(response: ServerResponse, file: Readable): Promise<void> {
+  try {
+    await pipeline(file, response)
+  } catch (error) {
+    // Whoever hung up wants no answer.
+    if ((error as { code?: unknown }).code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error
+  }
 }
 
 export function removeHeader(request: IncomingMessage, name: string): void {

@@ -1,4 +1,4 @@
--- The tables of kyselyStore from 'onbehalf/kysely', version 2. Applying them twice does no harm.
+-- The tables of kyselyStore from 'onbehalf/kysely', version 4. Applying them twice does no harm.
 
 create table if not exists impersonation_sessions (
   id varchar(255) not null primary key,
@@ -92,3 +92,65 @@ create table if not exists impersonation_grants (
 ) engine = InnoDB default character set utf8mb4 collate utf8mb4_bin;
 
 insert ignore into impersonation_schema (version) values (2);
+
+create table if not exists impersonation_requests (
+  id varchar(255) not null primary key,
+  kind varchar(64) not null,
+  actor_id varchar(255) not null,
+  actor_org_id varchar(255),
+  target_user_id varchar(255) not null,
+  target_org_id varchar(255),
+  access_level varchar(64) not null,
+  reason text,
+  ticket text,
+  status varchar(64) not null,
+  approved_by text not null,
+  denied_by varchar(255),
+  attempts integer not null,
+  created_at bigint not null,
+  expires_at bigint not null,
+  session_id varchar(255),
+  revision integer not null,
+  key impersonation_requests_newest (created_at, id),
+  key impersonation_requests_actor (actor_id, created_at, id),
+  key impersonation_requests_target (target_user_id, created_at, id),
+  key impersonation_requests_due (status, expires_at)
+) engine = InnoDB default character set utf8mb4 collate utf8mb4_bin;
+
+create table if not exists impersonation_codes (
+  mark varchar(255) not null primary key,
+  at bigint not null
+) engine = InnoDB default character set utf8mb4 collate utf8mb4_bin;
+
+create table if not exists impersonation_deliveries (
+  id varchar(255) not null primary key,
+  topic varchar(64) not null,
+  user_id varchar(255) not null,
+  channel text,
+  payload text not null,
+  status varchar(64) not null,
+  attempts integer not null,
+  created_at bigint not null,
+  due_at bigint not null,
+  settled_at bigint,
+  error text,
+  revision integer not null,
+  key impersonation_deliveries_due (status, due_at, id),
+  key impersonation_deliveries_newest (created_at, id),
+  key impersonation_deliveries_user (user_id, created_at, id)
+) engine = InnoDB default character set utf8mb4 collate utf8mb4_bin;
+
+insert ignore into impersonation_schema (version) values (3);
+
+create table if not exists impersonation_links (
+  seq bigint not null primary key,
+  event_id varchar(255) not null,
+  key_id varchar(64) not null,
+  digest varchar(64) not null,
+  personal_digest varchar(64) not null,
+  salt varchar(64),
+  mac varchar(64) not null,
+  constraint impersonation_links_event unique (event_id)
+) engine = InnoDB default character set utf8mb4 collate utf8mb4_bin;
+
+insert ignore into impersonation_schema (version) values (4);

@@ -1,4 +1,4 @@
--- The tables of kyselyStore from 'onbehalf/kysely', version 2. Applying them twice does no harm.
+-- The tables of kyselyStore from 'onbehalf/kysely', version 4. Applying them twice does no harm.
 
 create table if not exists impersonation_sessions (
   id varchar(255) collate "C" not null primary key,
@@ -106,3 +106,72 @@ create index if not exists impersonation_grants_target on impersonation_grants (
 create index if not exists impersonation_grants_due on impersonation_grants (status, expires_at);
 
 insert into impersonation_schema (version) values (2) on conflict do nothing;
+
+create table if not exists impersonation_requests (
+  id varchar(255) collate "C" not null primary key,
+  kind varchar(64) collate "C" not null,
+  actor_id varchar(255) collate "C" not null,
+  actor_org_id varchar(255) collate "C",
+  target_user_id varchar(255) collate "C" not null,
+  target_org_id varchar(255) collate "C",
+  access_level varchar(64) collate "C" not null,
+  reason text,
+  ticket text,
+  status varchar(64) collate "C" not null,
+  approved_by text not null,
+  denied_by varchar(255) collate "C",
+  attempts integer not null,
+  created_at bigint not null,
+  expires_at bigint not null,
+  session_id varchar(255) collate "C",
+  revision integer not null
+);
+
+create index if not exists impersonation_requests_newest on impersonation_requests (created_at, id);
+
+create index if not exists impersonation_requests_actor on impersonation_requests (actor_id, created_at, id);
+
+create index if not exists impersonation_requests_target on impersonation_requests (target_user_id, created_at, id);
+
+create index if not exists impersonation_requests_due on impersonation_requests (status, expires_at);
+
+create table if not exists impersonation_codes (
+  mark varchar(255) collate "C" not null primary key,
+  at bigint not null
+);
+
+create table if not exists impersonation_deliveries (
+  id varchar(255) collate "C" not null primary key,
+  topic varchar(64) collate "C" not null,
+  user_id varchar(255) collate "C" not null,
+  channel text,
+  payload text not null,
+  status varchar(64) collate "C" not null,
+  attempts integer not null,
+  created_at bigint not null,
+  due_at bigint not null,
+  settled_at bigint,
+  error text,
+  revision integer not null
+);
+
+create index if not exists impersonation_deliveries_due on impersonation_deliveries (status, due_at, id);
+
+create index if not exists impersonation_deliveries_newest on impersonation_deliveries (created_at, id);
+
+create index if not exists impersonation_deliveries_user on impersonation_deliveries (user_id, created_at, id);
+
+insert into impersonation_schema (version) values (3) on conflict do nothing;
+
+create table if not exists impersonation_links (
+  seq bigint not null primary key,
+  event_id varchar(255) collate "C" not null,
+  key_id varchar(64) collate "C" not null,
+  digest varchar(64) collate "C" not null,
+  personal_digest varchar(64) collate "C" not null,
+  salt varchar(64) collate "C",
+  mac varchar(64) collate "C" not null,
+  constraint impersonation_links_event unique (event_id)
+);
+
+insert into impersonation_schema (version) values (4) on conflict do nothing;

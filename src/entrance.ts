@@ -7,6 +7,7 @@ import type { RequestView } from './pipeline/identify.ts'
 import type { Passage } from './pipeline/live.ts'
 import { createPassage, type PassageParts } from './pipeline/passage.ts'
 import { pathOf } from './pipeline/patterns.ts'
+import { isHeard, tell } from './telemetry/channels.ts'
 import type { Impersonation } from './types.ts'
 
 /** What an adapter does with a request: `enter`, then `run` the rest in it, with `headers` on the answer. */
@@ -94,10 +95,17 @@ export function createAdapter<Req, User extends object>(
   return {
     enter,
     // Without a context of its own, a request made inside another one would see that one's.
-    run: (now, rest) =>
-      now === null && settings.context === 'impersonating' && !context.tryCurrent()
-        ? rest()
-        : context.run(now, rest),
+    run(now, rest) {
+      if (now === null) {
+        const plain = settings.context === 'impersonating' && !context.tryCurrent()
+        return plain ? rest() : context.run(null, rest)
+      }
+      if (!isHeard('onbehalf:request')) return context.run(now, rest)
+      return context.run(now, () => {
+        tell('onbehalf:request', { impersonation: now })
+        return rest()
+      })
+    },
     isTarget: (now, user) => isSame(people.profile, now, user),
   }
 }

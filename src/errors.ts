@@ -39,6 +39,7 @@ export const errorTable = {
   not_impersonating: [404, 'No impersonation is active.'],
   session_not_found: [404, 'There is no such session.'],
   grant_not_found: [404, 'There is no such grant.'],
+  request_not_found: [404, 'There is no such request.'],
   token_not_found: [404, 'There is no such token.'],
   route_not_found: [404, 'There is no such route here.'],
   method_not_allowed: [405, 'This route does not know that method.'],
@@ -51,11 +52,13 @@ export const errorTable = {
   target_already_impersonated: [409, 'Somebody else is impersonating this user already.'],
   grant_already_in_use: [409, 'This grant is in use already.'],
   grant_not_granted: [409, 'This grant was not granted.'],
+  request_not_pending: [409, 'This request was decided already.'],
   impersonation_state_changed: [
     409,
     'Another impersonation is active than this request believes; nothing was done. Ask for the status and try again.',
   ],
   grant_expired: [410, 'The grant has expired.'],
+  request_expired: [410, 'The request has expired.'],
   impersonation_unavailable: [
     503,
     'It cannot be told at the moment whether you are impersonating; nothing was done. Try again soon.',

@@ -3,18 +3,32 @@ import { createRecorder } from './audit/recorder.ts'
 import { createClock } from './clock.ts'
 import { type Adapter, createAdapter } from './entrance.ts'
 import type { RouteCall } from './http/router.ts'
+import type { Approvals } from './lifecycle/approvals.ts'
+import type { Audit } from './lifecycle/audit.ts'
+import type { BreakGlass } from './lifecycle/break-glass.ts'
 import { type Carry, createCarry } from './lifecycle/carry.ts'
 import { createEndings } from './lifecycle/ending.ts'
 import { createGrantExpiry } from './lifecycle/grant-expiry.ts'
 import type { Grants } from './lifecycle/grants.ts'
 import type { HistoryEntry } from './lifecycle/history.ts'
 import { createJudge } from './lifecycle/judge.ts'
-import { grantVerbs, later, sessionVerbs } from './lifecycle/later.ts'
+import {
+  approvalVerbs,
+  auditVerbs,
+  breakGlassVerbs,
+  grantVerbs,
+  later,
+  sessionVerbs,
+  testSessionVerbs,
+} from './lifecycle/later.ts'
 import { createReaper } from './lifecycle/reaper.ts'
+import { createRequestExpiry } from './lifecycle/request-expiry.ts'
 import type { Sessions } from './lifecycle/sessions.ts'
 import { createSignals } from './lifecycle/signals.ts'
 import type { Caller } from './lifecycle/start.ts'
+import type { TestSessions } from './lifecycle/test-sessions.ts'
 import type { Verbs } from './lifecycle/verbs.ts'
+import { createPost, type Outbox } from './notify/post.ts'
 import type { ImpersonationOptions } from './options.ts'
 import { createPeople } from './people.ts'
 import { type Context, createContext } from './pipeline/context.ts'
@@ -25,9 +39,13 @@ import { createResolve } from './pipeline/resolve.ts'
 import { createBlock, createWalls, type Walls } from './pipeline/walls.ts'
 import { createWho, type Who } from './pipeline/who.ts'
 import { readOptions } from './settings.ts'
-import { guardStore } from './stores/guarded.ts'
+import { deferred } from './stores/deferred.ts'
+import { type GuardedStore, guardStore } from './stores/guarded.ts'
+import { observed } from './stores/observed.ts'
 import type { Page } from './stores/store.ts'
+import { timed } from './stores/timed.ts'
 import { createWatched } from './stores/watched.ts'
+import { createEmit } from './telemetry/emit.ts'
 import { warnOnce } from './warnings.ts'
 
 /** The engine: made once, handed to an adapter, asked by handlers. */
@@ -40,6 +58,10 @@ export interface ImpersonationEngine<User extends object>
   readonly sessions: Sessions<User>
   /** Consent: ask, approve, deny, revoke … from code; each verb checks who calls, as the routes do. */
   readonly grants: Grants<User>
+  /** Two admins into an account without consent: open, confirm … from code, as the routes do. */
+  readonly breakGlass: BreakGlass<User>
+  /** Four eyes: request, approve, deny … from code, as the routes do. */
+  readonly approvals: Approvals<User>
   /** Every time somebody was in the caller's account, newest first. */
   history(caller: Caller<User>, page: Page): Promise<HistoryEntry[]>
   /** Where the routes are, below the place where the middleware is mounted. */
@@ -55,6 +77,12 @@ export interface ImpersonationEngine<User extends object>
   endFor(actorId: string): Promise<number>
   /** Closes expired sessions and judges the others again; runs by itself every 30 s. Gives how many it looked at. */
   reap(): Promise<number>
+  /** A session as somebody made for it, from code, as the route does. */
+  readonly testSessions: TestSessions<User>
+  /** What is on record: list and export as the routes do; verify and checkpoint for the host's own code. */
+  readonly audit: Audit<User>
+  /** What has to be delivered: it goes by itself; here it can be hurried, listed and tried again. */
+  readonly outbox: Outbox
   /**
    * Waits until the store can be used. Await it at start-up, so that a missing table is told there.
    * @throws {Error} with the command that mends it
@@ -99,26 +127,43 @@ export function createImpersonation<User extends object>(
   const clock = createClock(now)
   const context = createContext<User>(settings)
   // Whatever request it serves, the store's own work is nobody's: a guarded database must not refuse it.
-  const store = guardStore(settings.store, settings.storeTimeoutMs, (ask) => context.run(null, ask))
+  const nobody = <T>(work: () => T): T => context.run(null, work)
+  const guarded = timed(guardStore(settings.store, settings.storeTimeoutMs, nobody))
   const people = createPeople<User>(settings)
+  const post = createPost<User>({ settings, store: guarded, people, run: nobody })
+  const told = observed(guarded, createEmit(settings.onEvent))
+  const store = post.on || settings.chainKeys ? deferred(told, withMore) : told
   const recorder = createRecorder(store)
   const block = createBlock(recorder, now)
   const signals = createSignals(store, now, revocationLagMs)
   const lives = createLives(signals, block)
   const watched = createWatched(revocationLagMs)
-  const over = signals.ended
+  const over = (sessionId: string) => {
+    signals.ended(sessionId)
+    post.ended(sessionId)
+  }
   const changed = (actorId: string) => resolve.invalidate(actorId)
 
   const endings = createEndings({ store, recorder, now, changed, over })
   const judge = createJudge<User>({ store, people, endings, now })
   const resolve = createResolve<User>({ settings, clock, judge, store, signals, lives, watched })
   const expiry = createGrantExpiry({ store, endings, now })
-  const reaper = createReaper({ store, judge, recorder, expiry })
+  const requestExpiry = createRequestExpiry({ store, now })
+  const reaper = createReaper({ store, judge, recorder, expiry, requestExpiry })
+
+  /** What is stored with each event, where there is anything. */
+  async function withMore(): Promise<GuardedStore> {
+    const { createRecorded } = await import('./recorded.ts')
+    more ??= createRecorded({ settings, store: told, wake: post.wake })
+    return more
+  }
+  let more: GuardedStore | undefined
 
   // Loaded with the first call: most processes serve many requests before one, or none.
   const verbs = async () => {
     const { createVerbs } = await import('./lifecycle/verbs.ts')
-    const parts = { settings, store, people, judge, endings, expiry, recorder, changed, over }
+    const expiries = { expiry, requestExpiry }
+    const parts = { settings, store, people, judge, endings, recorder, changed, over, ...expiries }
     loaded ??= createVerbs<User>(parts)
     return loaded
   }
@@ -138,6 +183,7 @@ export function createImpersonation<User extends object>(
     if (begun) return
     begun = true
     reaper.begin()
+    post.begin()
     ready().catch((error) => {
       warnOnce('ONBEHALF_SCHEMA', error instanceof Error ? error.message : String(error))
     })
@@ -160,6 +206,13 @@ export function createImpersonation<User extends object>(
     basePath: settings.basePath,
     sessions: later<Sessions<User>>(sessionVerbs, async () => (await verbs()).sessions),
     grants: later<Grants<User>>(grantVerbs, async () => (await verbs()).grants),
+    breakGlass: later<BreakGlass<User>>(breakGlassVerbs, async () => (await verbs()).breakGlass),
+    approvals: later<Approvals<User>>(approvalVerbs, async () => (await verbs()).approvals),
+    testSessions: later<TestSessions<User>>(
+      testSessionVerbs,
+      async () => (await verbs()).testSessions,
+    ),
+    audit: later<Audit<User>>(auditVerbs, async () => (await verbs()).audit),
     history: async (caller: Caller<User>, page: Page) => (await verbs()).history(caller, page),
     caller: (user: User) => ({ user, profile: people.profile(user), meta: noMeta }),
     async userChanged(userId: string) {
@@ -174,6 +227,7 @@ export function createImpersonation<User extends object>(
       return result?.changed ? 1 : 0
     },
     reap: reaper.reap,
+    outbox: post.outbox,
     ready,
     checkRoutes(routes: Iterable<KnownRoute>) {
       const unused = unusedPatterns(settings.writtenPatterns, routes)
@@ -184,6 +238,7 @@ export function createImpersonation<User extends object>(
       reaper.close()
       signals.close()
       watched.close()
+      await post.close()
       await unwatch?.()
       await settings.store.close?.()
     },

@@ -8,13 +8,32 @@ export {
   isImpersonationError,
 } from './errors.ts'
 export { createImpersonation, type ImpersonationEngine } from './impersonation.ts'
+export type { ApprovalRequest, Approvals } from './lifecycle/approvals.ts'
+export type { BreakGlass, BreakGlassRequest } from './lifecycle/break-glass.ts'
 export type { Carry, Snapshot } from './lifecycle/carry.ts'
 export type { ConsentRule } from './lifecycle/consent.ts'
 export type { GrantLimits, GrantRequest, Grants } from './lifecycle/grants.ts'
 export type { History, HistoryEntry } from './lifecycle/history.ts'
+export type { Started } from './lifecycle/opening.ts'
 export type { SessionState, Sessions } from './lifecycle/sessions.ts'
-export type { Caller, Started, StartRequest } from './lifecycle/start.ts'
-export type { DisplayedActor, ImpersonationOptions, UserDescription } from './options.ts'
+export type { Caller, StartRequest } from './lifecycle/start.ts'
+export {
+  type Channel,
+  type Notification,
+  type NotificationKind,
+  type Notifier,
+  notificationKinds,
+  type Told,
+  type Words,
+} from './notify/notification.ts'
+export type { Outbox } from './notify/post.ts'
+export type {
+  ApprovalOptions,
+  BreakGlassOptions,
+  DisplayedActor,
+  ImpersonationOptions,
+  UserDescription,
+} from './options.ts'
 export type { Classification, ClassifyRequest } from './pipeline/classify.ts'
 export type { Context } from './pipeline/context.ts'
 export { actorCredentials, type ForwardOptions, type IncomingHeaders } from './pipeline/forward.ts'
@@ -24,10 +43,25 @@ export type { KnownRoute } from './pipeline/known-routes.ts'
 export type { RoutePattern } from './pipeline/patterns.ts'
 export type { SqlSettings } from './pipeline/sql-settings.ts'
 export type { Walls } from './pipeline/walls.ts'
-export type { AuditFields, Who } from './pipeline/who.ts'
+export type { AuditFields, LogFields, Who } from './pipeline/who.ts'
 export { endedBy, isExpiry, isLapse, type Judgement, judgeClaim } from './stores/claim.ts'
 export { usedGrant } from './stores/grant.ts'
 export { memoryStore } from './stores/memory.ts'
+export type {
+  DeliveryChange,
+  DeliveryFilter,
+  DeliveryLease,
+  OutboxSection,
+  OutboxVerb,
+  RecordedEvent,
+} from './stores/outbox.ts'
+export type {
+  RequestChange,
+  RequestFilter,
+  RequestSection,
+  RequestVerb,
+  UsedCode,
+} from './stores/requests.ts'
 export type {
   ClaimResult,
   EndResult,
@@ -51,10 +85,16 @@ export type {
 } from './stores/store.ts'
 export {
   type AccessLevel,
+  type AccessRequest,
   type Action,
   type AuditEvent,
   accessLevels,
   actions,
+  type Delivery,
+  type DeliveryStatus,
+  type DeliveryTopic,
+  deliveryStatuses,
+  deliveryTopics,
   type EndedReason,
   type Ending,
   type EventAction,
@@ -67,6 +107,10 @@ export {
   grantStatuses,
   guardrailKinds,
   type Impersonation,
+  type RequestKind,
+  type RequestStatus,
+  requestKinds,
+  requestStatuses,
   type Session,
   type SessionStatus,
   sessionStatuses,

@@ -1,8 +1,9 @@
 import type { ConsentRule } from './lifecycle/consent.ts'
+import type { Notifier } from './notify/notification.ts'
 import type { Classification, ClassifyRequest } from './pipeline/classify.ts'
 import type { RoutePattern } from './pipeline/patterns.ts'
 import type { Store } from './stores/store.ts'
-import type { AccessLevel, Action, Guardrail } from './types.ts'
+import type { AccessLevel, Action, AuditEvent, Guardrail } from './types.ts'
 
 type Awaitable<T> = T | Promise<T>
 
@@ -130,6 +131,32 @@ export interface ImpersonationOptions<User extends object> {
   grantRequestMs?: number
 
   /**
+   * Switches break-glass on: two people open an account without the target's consent, who is told.
+   * Needs a store with requests.
+   * @default off
+   */
+  breakGlass?: BreakGlassOptions<NoInfer<User>>
+
+  /**
+   * Makes starts need the yes of colleagues who may `approve`. Needs a store with requests.
+   * @default off
+   */
+  approvals?: ApprovalOptions
+
+  /** Switches test sessions on, as disposable users. Needs a store with an outbox. @default off */
+  sandbox?: SandboxOptions<NoInfer<User>>
+
+  /**
+   * Tells people of what concerns them: targets of requests, sessions and break-glass, operators of answers.
+   * Needs a store with an outbox.
+   * @default off
+   */
+  notifier?: Notifier<NoInfer<User>>
+
+  /** What becomes of audit events beside being stored, which they always are. */
+  audit?: AuditOptions
+
+  /**
    * What a target learns of the operator; `actor` is null when the account is gone.
    * @default their name and role
    */
@@ -151,6 +178,64 @@ export interface ImpersonationOptions<User extends object> {
 
   /** The clock, in ms since the epoch. @default Date.now */
   now?: () => number
+}
+
+export interface BreakGlassOptions<User> {
+  /**
+   * Whether a one-time code is this user's now: `totp(…)` from `onbehalf/totp`, or your own. Anything
+   * but `true` is no, a throw is no. Each code is asked about once: a second time it is refused unasked.
+   */
+  readonly verifySecondFactor: (user: User, code: string) => Awaitable<boolean>
+  /**
+   * Whether two accounts belong to one human. Anything but `false` is yes, a throw is yes.
+   * @default by their ids
+   */
+  readonly samePerson?: (a: User, b: User) => Awaitable<boolean>
+}
+
+export interface ApprovalOptions {
+  /** How many colleagues have to say yes, at most 20. @default 1 */
+  readonly quorum?: number
+  /** The roles, as `describe` gives them, of those whose yes counts. @default any, if `can` says `approve` */
+  readonly roles?: readonly string[]
+  /** The access levels that need it. @default all */
+  readonly levels?: readonly AccessLevel[]
+}
+
+export interface SandboxOptions<User> {
+  /**
+   * Makes a user who exists for one session only, in a tenant without real data. `findUser` has to find
+   * them until they are disposed of.
+   */
+  readonly provision: (role: string, actor: User) => Awaitable<User>
+  /** Removes them. Called at least once after the session; a failure is tried again. */
+  readonly dispose: (user: User) => Awaitable<unknown>
+  /** The sandbox tenant: whoever is provisioned elsewhere is refused. @default any */
+  readonly orgId?: string
+}
+
+export interface AuditKey {
+  /** 1 to 64 characters; stored with each link. A key that is given without one has the id `default`. */
+  readonly id: string
+  readonly secret: string | Uint8Array
+}
+
+export interface AuditOptions {
+  /**
+   * Chains the audit events: whoever changes, removes or adds one in the database without this key is found
+   * out by `impersonation.audit.verify()`. A secret of at least 32 characters or bytes, the same in every
+   * process, kept where whoever may write to the database can't read it. To rotate it, give the new one
+   * another `id` and put the old one into `oldKeys`. Needs a store with a chain.
+   * @default none: events are stored, and nothing vouches for them
+   */
+  readonly key?: string | Uint8Array | AuditKey
+  /** The keys of older links. @default none */
+  readonly oldKeys?: readonly AuditKey[]
+  /**
+   * Told each event that this process has stored, once it is stored. At most once: what must not be missed
+   * is in the store. What it throws changes nothing. @default none
+   */
+  readonly onEvent?: (event: AuditEvent) => unknown
 }
 
 /** Plain data for the target's eyes. */

@@ -1,3 +1,5 @@
+import { flag, isRecord, noOthers, oneOf, positive, want, wantSection } from './checks.ts'
+import { checkGroups } from './groups.ts'
 import type { ImpersonationOptions } from './options.ts'
 import type { WrittenPattern } from './pipeline/known-routes.ts'
 import { compilePatterns } from './pipeline/patterns.ts'
@@ -31,6 +33,11 @@ const known = [
   'rateLimit',
   'consent',
   'grantRequestMs',
+  'breakGlass',
+  'approvals',
+  'sandbox',
+  'notifier',
+  'audit',
   'displayActor',
   'allowedOrigins',
   'secureCookie',
@@ -111,52 +118,12 @@ export function readOptions<User extends object>(options: ImpersonationOptions<U
     rateLimit: checkRateLimit(options.rateLimit),
     consent: checkConsent<User>(options.consent, store),
     grantRequestMs: positive('grantRequestMs', options.grantRequestMs, 12 * 60 * 60_000),
+    ...checkGroups(options, store),
     displayActor,
     allowedOrigins: checkOrigins(options.allowedOrigins ?? []),
     secureCookie: oneOf('secureCookie', options.secureCookie, ['auto', true, false], 'auto'),
     context: oneOf('context', options.context, ['always', 'impersonating'], 'always'),
   })
-}
-
-function want(option: string, holds: boolean, wanted: string): asserts holds {
-  if (!holds) throw new TypeError(`option "${option}" must be ${wanted}`)
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function noOthers(inside: string, value: object, allowed: readonly string[]): void {
-  for (const key of Object.keys(value)) {
-    if (allowed.includes(key)) continue
-    throw new TypeError(`option "${inside}${key}" is unknown; there are: ${allowed.join(', ')}`)
-  }
-}
-
-function positive(option: string, value: number | undefined, otherwise: number): number {
-  if (value === undefined) return otherwise
-  want(option, Number.isSafeInteger(value) && value > 0, 'a positive whole number')
-  return value
-}
-
-function flag(option: string, value: boolean | undefined, otherwise: boolean): boolean {
-  want(option, value === undefined || typeof value === 'boolean', 'true or false')
-  return value ?? otherwise
-}
-
-function oneOf<const T extends string | boolean>(
-  option: string,
-  value: T | undefined,
-  choices: readonly T[],
-  otherwise: NoInfer<T>,
-): T {
-  if (value === undefined) return otherwise
-  want(
-    option,
-    choices.includes(value),
-    `one of ${choices.map((one) => JSON.stringify(one)).join(', ')}`,
-  )
-  return value
 }
 
 function checkStore(store: Store): Store {
@@ -253,14 +220,7 @@ function checkConsent<User extends object>(
     consent === 'off' || consent === 'required' || typeof consent === 'function',
     "'off', 'required' or a function (actor, target) => boolean",
   )
-  if (consent !== 'off') {
-    const missing = grantVerbs.filter((verb) => typeof store.grants?.[verb] !== 'function')
-    want(
-      'consent',
-      missing.length === 0,
-      `'off' with this store: its section "grants" lacks ${missing.join(', ')}`,
-    )
-  }
+  if (consent !== 'off') wantSection('consent', store, 'grants', grantVerbs)
   return consent
 }
 

@@ -129,6 +129,87 @@ export interface Grant {
   readonly revision: number
 }
 
+/** On whose word, other than the target's, an account may be entered. */
+export const requestKinds = ['break_glass', 'approval'] as const
+export type RequestKind = (typeof requestKinds)[number]
+
+export const requestStatuses = [
+  'unproven',
+  'pending',
+  'approved',
+  'used',
+  'denied',
+  'withdrawn',
+  'locked',
+  'expired',
+] as const
+export type RequestStatus = (typeof requestStatuses)[number]
+
+/**
+ * One actor asks colleagues to take responsibility with them: for a break-glass start, or for an
+ * ordinary one that needs four eyes. All instants are milliseconds since the epoch.
+ */
+export interface AccessRequest {
+  readonly id: string
+  readonly kind: RequestKind
+  /** Who asked, and the only one it lets in. */
+  readonly actorId: string
+  readonly actorOrgId: string | null
+  readonly targetUserId: string
+  readonly targetOrgId: string | null
+  readonly accessLevel: AccessLevel
+  readonly reason: string | null
+  readonly ticket: string | null
+  readonly status: RequestStatus
+  /** Who said yes, in that order; at most 20. */
+  readonly approvedBy: readonly string[]
+  readonly deniedBy: string | null
+  /** How many one-time codes were tried to confirm it. */
+  readonly attempts: number
+  readonly createdAt: number
+  readonly expiresAt: number
+  /** The session that it opened. */
+  readonly sessionId: string | null
+  /** Counts the changes: a change names the one it was made from, so that of two only one is made. */
+  readonly revision: number
+}
+
+/** What the outbox is about: a message to a person, or a user of a test session to be removed. */
+export const deliveryTopics = ['notice', 'disposal'] as const
+export type DeliveryTopic = (typeof deliveryTopics)[number]
+
+/** `skipped`: there was nobody to tell, or they don't want to be told. `dead`: tried too often. */
+export const deliveryStatuses = ['pending', 'sent', 'skipped', 'dead'] as const
+export type DeliveryStatus = (typeof deliveryStatuses)[number]
+
+/**
+ * Something that has to leave the store: written in the unit of the change that it tells of, delivered
+ * at least once. All instants are milliseconds since the epoch.
+ */
+export interface Delivery {
+  /** Also the idempotency key: the same at each attempt. */
+  readonly id: string
+  readonly topic: DeliveryTopic
+  /** Whom it is for or about. */
+  readonly userId: string
+  /** Over which way (mail, push); null until that is looked up. */
+  readonly channel: string | null
+  /** What it tells: flat, free of secrets. */
+  readonly payload: Readonly<Record<string, string | number | boolean | null>>
+  readonly status: DeliveryStatus
+  /** How often it was handed out. */
+  readonly attempts: number
+  readonly createdAt: number
+  /** While pending: not before this instant. */
+  readonly dueAt: number
+  /** When it left the state `pending`. */
+  readonly settledAt: number | null
+  /** Why the last attempt failed, or why it was skipped. */
+  readonly error: string | null
+  /** Counts the changes: a change names the one it was made from, so that of two only one is made. */
+  readonly revision: number
+}
+
 /** What handlers see while impersonating: both people and the session. Frozen. */
 export interface Impersonation<User> {
   /** Who is really there, as the host's login gave it. */
@@ -156,6 +237,16 @@ export const eventActions = [
   'grant.used',
   'grant.revoked',
   'grant.expired',
+  'break_glass.opened',
+  'break_glass.confirmed',
+  'break_glass.locked',
+  'break_glass.expired',
+  'approval.requested',
+  'approval.approved',
+  'approval.denied',
+  'approval.withdrawn',
+  'approval.used',
+  'approval.expired',
 ] as const
 export type EventAction = (typeof eventActions)[number]
 

@@ -35,3 +35,9 @@ export type WarningCode =
   | 'ONBEHALF_NOT_MOUNTED'
   /** A route pattern means no route that the app has. */
   | 'ONBEHALF_UNUSED_PATTERN'
+  /** A message, or the removal of a test user, was tried too often and given up. */
+  | 'ONBEHALF_NOT_DELIVERED'
+  /** `verifySecondFactor` threw; the code counts as wrong. */
+  | 'ONBEHALF_SECOND_FACTOR'
+  /** A listener of the host threw; what it was told of stands. */
+  | 'ONBEHALF_LISTENER_FAILED'

@@ -1,5 +1,12 @@
 import type { ErrorCode } from '../errors.ts'
-import type { AuditEvent, EventAction, Grant, Session, UserProfile } from '../types.ts'
+import type {
+  AccessRequest,
+  AuditEvent,
+  EventAction,
+  Grant,
+  Session,
+  UserProfile,
+} from '../types.ts'
 
 /** What a request tells of itself for the record; nulls where nothing is known. */
 export interface RequestMeta {
@@ -41,7 +48,7 @@ export function sessionEvent(
     grantId: session.grantId,
     reason: session.reason,
     ...meta,
-    details,
+    details: session.breakGlass ? { ...details, break_glass: true } : details,
   }
 }
 
@@ -82,6 +89,37 @@ export function grantEvent(
     reason: grant.reason,
     ...meta,
     details,
+  }
+}
+
+/** The event of a change of what an actor asks of colleagues. */
+export function requestEvent(
+  action: Extract<EventAction, `${'break_glass' | 'approval'}.${string}`>,
+  request: AccessRequest,
+  at: number,
+  meta: RequestMeta = noMeta,
+  details: Details = noDetails,
+): AuditEvent {
+  return {
+    id: crypto.randomUUID(),
+    at,
+    action,
+    outcome: 'success',
+    code: null,
+    actorId: request.actorId,
+    targetUserId: request.targetUserId,
+    actorOrgId: request.actorOrgId,
+    targetOrgId: request.targetOrgId,
+    sessionId: request.sessionId,
+    grantId: null,
+    reason: request.reason,
+    ...meta,
+    details: {
+      access_request_id: request.id,
+      access_level: request.accessLevel,
+      expires_at: request.expiresAt,
+      ...details,
+    },
   }
 }
 

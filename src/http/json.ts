@@ -12,6 +12,34 @@ export function json(body: unknown, status = 200, headers: Record<string, string
   })
 }
 
+/** A file, sent as it is made: however large it is, it takes the memory of one piece. */
+export function download(
+  pieces: AsyncIterable<string>,
+  contentType: string,
+  name: string,
+): Response {
+  const iterator = pieces[Symbol.asyncIterator]()
+  const encoder = new TextEncoder()
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const { done, value } = await iterator.next()
+      if (done) controller.close()
+      else controller.enqueue(encoder.encode(value))
+    },
+    async cancel() {
+      await iterator.return?.()
+    },
+  })
+  return new Response(body, {
+    headers: {
+      'Content-Type': contentType,
+      'Content-Disposition': `attachment; filename="${name}"`,
+      'Cache-Control': 'no-store, private',
+      'X-Content-Type-Options': 'nosniff',
+    },
+  })
+}
+
 /** What every list takes. */
 interface Asked {
   readonly limit?: string | undefined

@@ -1,8 +1,6 @@
 import type { ErrorCode } from '../errors.ts'
-import type { Grants } from '../lifecycle/grants.ts'
-import type { History } from '../lifecycle/history.ts'
-import type { Sessions } from '../lifecycle/sessions.ts'
 import type { Caller } from '../lifecycle/start.ts'
+import type { Verbs } from '../lifecycle/verbs.ts'
 import type { shapes } from './schemas.ts'
 
 export type Shapes = typeof shapes
@@ -15,12 +13,12 @@ export interface Route {
   /** `login`: whoever is logged in; the verb itself decides whether they may. */
   readonly who: 'anybody' | 'login'
   /** The routes of a feature that is switched off are not there. */
-  readonly feature?: 'consent'
+  readonly feature?: 'consent' | 'breakGlass' | 'approvals' | 'sandbox'
   readonly summary: string
   readonly body?: keyof Shapes & `${string}Body`
   readonly query?: keyof Shapes & `${string}Query`
   readonly answer?: keyof Shapes & `${string}Answer`
-  readonly status: 200 | 201
+  readonly status: 200 | 201 | 202
   /** Whether it heeds what the client believes is active; stopping and looking never depend on it. */
   readonly pinned?: true
   /** Whether an attempt of nobody is recorded; those of everybody else are recorded by the verb. */
@@ -34,13 +32,12 @@ export interface Route {
 // biome-ignore lint/suspicious/noExplicitAny: the engine is generic in the user, the table is not
 type AnyUser = any
 
-export interface Call {
+export interface Call extends Verbs<AnyUser> {
   readonly request: Request
   /** Null only where `who` is `anybody`. */
   readonly caller: Caller<AnyUser>
-  readonly sessions: Sessions<AnyUser>
-  readonly grants: Grants<AnyUser>
-  readonly history: History<AnyUser>
+  /** How many have to approve. */
+  readonly quorum: number
   /** The routes that are there. */
   readonly routes: readonly Route[]
   readonly params: Readonly<Record<string, string>>

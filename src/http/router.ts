@@ -1,9 +1,7 @@
 import { type RequestMeta, refusedEvent } from '../audit/events.ts'
 import type { Recorder } from '../audit/recorder.ts'
 import { ImpersonationError, isImpersonationError } from '../errors.ts'
-import type { Grants } from '../lifecycle/grants.ts'
-import type { History } from '../lifecycle/history.ts'
-import type { Sessions } from '../lifecycle/sessions.ts'
+import type { Verbs } from '../lifecycle/verbs.ts'
 import type { People } from '../people.ts'
 import { cookieName, pinHeader, readPin } from '../pipeline/identify.ts'
 import type { Settings } from '../settings.ts'
@@ -30,12 +28,9 @@ export interface RouteCall<User> {
   readonly native: unknown
 }
 
-interface Parts<User extends object> {
+interface Parts<User extends object> extends Verbs<User> {
   readonly settings: Settings<User>
   readonly people: People<User>
-  readonly sessions: Sessions<User>
-  readonly grants: Grants<User>
-  readonly history: History<User>
   readonly recorder: Recorder
 }
 
@@ -43,9 +38,8 @@ const schemas = () => import('./schemas.ts')
 
 /** Answers the routes: the same Response on every framework. Never rejects for a refusal. */
 export function createRouter<User extends object>(parts: Parts<User>) {
-  const { settings, people, sessions, grants, history, recorder } = parts
-  const features = new Set<Feature>(settings.consent === 'off' ? [] : ['consent'])
-  const routes = routesWith(features)
+  const { settings, people, recorder, ...verbs } = parts
+  const routes = routesWith(featuresOf(settings))
 
   async function answer(call: RouteCall<User>): Promise<Response> {
     const { request } = call
@@ -62,10 +56,9 @@ export function createRouter<User extends object>(parts: Parts<User>) {
       isPublic: route.who === 'anybody',
     })
     const input: Omit<Call, 'caller' | 'body' | 'query'> = {
+      ...verbs,
       request,
-      sessions,
-      grants,
-      history,
+      quorum: settings.approvals?.quorum ?? 1,
       routes,
       params,
       now: settings.now(),
@@ -115,6 +108,16 @@ export function createRouter<User extends object>(parts: Parts<User>) {
       return response
     }
   }
+}
+
+function featuresOf<User extends object>(settings: Settings<User>): ReadonlySet<Feature> {
+  const on: Readonly<Record<Feature, boolean>> = {
+    consent: settings.consent !== 'off',
+    breakGlass: settings.breakGlass !== undefined,
+    approvals: settings.approvals !== undefined,
+    sandbox: settings.sandbox !== undefined,
+  }
+  return new Set((Object.keys(on) as Feature[]).filter((feature) => on[feature]))
 }
 
 function find(

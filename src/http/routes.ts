@@ -1,3 +1,6 @@
+import { approvalRoutes } from './approval-routes.ts'
+import { auditRoutes } from './audit-routes.ts'
+import { breakGlassRoutes } from './break-glass-routes.ts'
 import { grantRoutes } from './grant-routes.ts'
 import { json } from './json.ts'
 import type { Route } from './route.ts'
@@ -7,6 +10,9 @@ import { sessionRoutes } from './session-routes.ts'
 export const routes: readonly Route[] = [
   ...sessionRoutes,
   ...grantRoutes,
+  ...breakGlassRoutes,
+  ...approvalRoutes,
+  ...auditRoutes,
   {
     method: 'GET',
     path: '/openapi.json',

@@ -1,6 +1,15 @@
 import * as z from 'zod'
+import { formatNames } from '../audit/formats.ts'
 import { ImpersonationError } from '../errors.ts'
-import { accessLevels, endedReasons, grantStatuses, sessionStatuses, transports } from '../types.ts'
+import {
+  accessLevels,
+  endedReasons,
+  eventActions,
+  grantStatuses,
+  requestStatuses,
+  sessionStatuses,
+  transports,
+} from '../types.ts'
 
 /**
  * Every body and query of the routes, and every answer, as zod sees it. This file is loaded with the
@@ -31,6 +40,7 @@ const startBody = z.strictObject({
   target_org_id: id.optional(),
   client_id: text(255).optional(),
   grant_id: id.optional(),
+  approval_id: id.optional(),
   transport: z
     .enum(['session'], { error: 'must be "session"; tokens are not switched on' })
     .optional(),
@@ -56,6 +66,26 @@ const approveBody = z
   .optional()
 const denyBody = none.optional()
 
+const totp = text(64)
+const testSessionBody = z.strictObject({
+  role: text(64),
+  reason: text(20_000).optional(),
+})
+const breakGlassBody = z.strictObject({
+  target_user_id: id,
+  access_level: z.enum(accessLevels).optional(),
+  reason: text(20_000),
+  ticket: text(255).optional(),
+  totp,
+})
+const confirmBody = z.strictObject({ totp })
+const approvalBody = z.strictObject({
+  target_user_id: id,
+  access_level: z.enum(accessLevels).optional(),
+  reason: text(20_000).optional(),
+  ticket: text(255).optional(),
+})
+
 const page = {
   limit: z
     .string()
@@ -64,6 +94,7 @@ const page = {
   cursor: text(1000).optional(),
 }
 const pageQuery = z.strictObject(page)
+const requestsQuery = z.strictObject({ waiting: z.enum(['true', 'false']).optional(), ...page })
 
 const sessionsQuery = z.strictObject({
   status: z.enum(sessionStatuses).optional(),
@@ -164,6 +195,31 @@ const grantAnswer = z.object({
 })
 const grantsAnswer = z.object({ items: z.array(grantAnswer), next_cursor: orNull(string) })
 
+const request = {
+  id: string,
+  actor_id: string,
+  target_user_id: string,
+  access_level: z.enum(accessLevels),
+  reason: orNull(string),
+  ticket: orNull(string),
+  status: z.enum(requestStatuses),
+  created_at: iso,
+  expires_at: iso,
+  session_id: orNull(string),
+}
+const openedAnswer = z.object({ id: string, status: z.literal('pending'), expires_at: iso })
+const breakGlassesAnswer = z.object({
+  items: z.array(z.object({ ...request, confirmed_by: orNull(string) })),
+  next_cursor: orNull(string),
+})
+const approvalAnswer = z.object({
+  ...request,
+  approved_by: z.array(string),
+  denied_by: orNull(string),
+  quorum: z.int(),
+})
+const approvalsAnswer = z.object({ items: z.array(approvalAnswer), next_cursor: orNull(string) })
+
 const historyAnswer = z.object({
   items: z.array(
     z.object({
@@ -178,6 +234,53 @@ const historyAnswer = z.object({
       status: z.enum(sessionStatuses),
       ended_reason: orNull(z.enum(endedReasons)),
       actions: z.record(string, z.int()),
+    }),
+  ),
+  next_cursor: orNull(string),
+})
+
+const auditFilter = {
+  action: z
+    .string()
+    .refine(isActionFilter, 'must be an action, or how some begin with a trailing *')
+    .optional(),
+  actor_id: id.optional(),
+  target_user_id: id.optional(),
+  session_id: id.optional(),
+  from: instant.optional(),
+  to: instant.optional(),
+}
+/** What no event can match is a mistake, not an empty list. */
+function isActionFilter(value: string): boolean {
+  const prefix = value.endsWith('*') ? value.slice(0, -1) : null
+  return eventActions.some((action) =>
+    prefix === null ? action === value : action.startsWith(prefix),
+  )
+}
+
+const auditQuery = z.strictObject({ ...auditFilter, ...page })
+const exportQuery = z.strictObject({ ...auditFilter, format: z.enum(formatNames).optional() })
+
+const auditAnswer = z.object({
+  items: z.array(
+    z.object({
+      id: string,
+      at: iso,
+      action: z.enum(eventActions),
+      outcome: z.enum(['success', 'refused']),
+      code: string.optional(),
+      actor_id: orNull(string),
+      target_user_id: orNull(string),
+      actor_org_id: orNull(string),
+      target_org_id: orNull(string),
+      session_id: orNull(string),
+      grant_id: orNull(string),
+      reason: orNull(string),
+      ip_address: orNull(string),
+      user_agent: orNull(string),
+      client_id: orNull(string),
+      request_id: orNull(string),
+      details: z.record(string, z.union([string, z.number(), z.boolean(), z.null()])),
     }),
   ),
   next_cursor: orNull(string),
@@ -206,9 +309,21 @@ export const shapes = {
   approveBody,
   denyBody,
   pageQuery,
+  testSessionBody,
+  breakGlassBody,
+  confirmBody,
+  approvalBody,
+  requestsQuery,
+  openedAnswer,
+  breakGlassesAnswer,
+  approvalAnswer,
+  approvalsAnswer,
   grantAnswer,
   grantsAnswer,
   historyAnswer,
+  auditQuery,
+  exportQuery,
+  auditAnswer,
   sessionAnswer,
   sessionsAnswer,
   startAnswer,

@@ -1,3 +1,4 @@
+import type { Started } from '../lifecycle/opening.ts'
 import type { SessionFilter } from '../stores/store.ts'
 import { clearCookie, setCookie } from './cookie.ts'
 import { json, listed } from './json.ts'
@@ -17,6 +18,7 @@ async function start({ sessions, caller, body, now, cookie }: Call): Promise<Res
     target_org_id,
     client_id,
     grant_id,
+    approval_id,
   } = body as Shape<'startBody'>
   const started = await sessions.start(caller, {
     targetUserId: target_user_id,
@@ -27,7 +29,21 @@ async function start({ sessions, caller, body, now, cookie }: Call): Promise<Res
     targetOrgId: target_org_id,
     clientId: client_id,
     grantId: grant_id,
+    approvalId: approval_id,
   })
+  return opened(started, { now, cookie })
+}
+
+async function testSession({ testSessions, caller, body, now, cookie }: Call): Promise<Response> {
+  const { role, reason } = body as Shape<'testSessionBody'>
+  return opened(await testSessions.start(caller, { role, reason }), { now, cookie })
+}
+
+/** A session that the caller's own browser goes on in. */
+function opened(
+  started: Started<unknown>,
+  { now, cookie }: Pick<Call, 'now' | 'cookie'>,
+): Response {
   const { id, expiresAt } = started.session
   return json(startedToWire(started), 201, {
     'Set-Cookie': setCookie(cookie.secure, id, expiresAt - now),
@@ -94,6 +110,19 @@ const startCodes = [
   'grant_already_in_use',
   'grant_expired',
   'access_level_exceeds_grant',
+  'second_admin_required',
+  'request_not_found',
+  'request_not_pending',
+  'request_expired',
+] as const
+
+const testSessionCodes = [
+  'insufficient_user_authentication',
+  'not_allowed',
+  'nested_impersonation',
+  'impersonation_already_active',
+  'impersonation_state_changed',
+  'rate_limited',
 ] as const
 
 const started = {
@@ -111,6 +140,15 @@ const started = {
 export const sessionRoutes: readonly Route[] = [
   { ...started, path: '/', summary: 'Start to impersonate a user' },
   { ...started, path: '/start', summary: 'Start to impersonate a user' },
+  {
+    ...started,
+    path: '/test-sessions',
+    feature: 'sandbox',
+    summary: 'Start as a user who is made for it',
+    body: 'testSessionBody',
+    codes: testSessionCodes,
+    run: testSession,
+  },
   {
     method: 'POST',
     path: '/stop',

@@ -1,9 +1,9 @@
 import { ImpersonationError } from '../errors.ts'
 import type { HistoryEntry } from '../lifecycle/history.ts'
+import type { Started } from '../lifecycle/opening.ts'
 import type { SessionState } from '../lifecycle/sessions.ts'
-import type { Started } from '../lifecycle/start.ts'
 import type { Place } from '../stores/store.ts'
-import type { Grant, Session, UserProfile } from '../types.ts'
+import type { AccessRequest, Grant, Session, UserProfile } from '../types.ts'
 
 /** The nouns as they travel: snake_case, instants as ISO 8601 in UTC with milliseconds. */
 
@@ -50,6 +50,30 @@ export function grantToWire(grant: Grant) {
     created_at: instant(grant.createdAt),
     decided_at: instantOrNull(grant.decidedAt),
     expires_at: instant(grant.expiresAt),
+  }
+}
+
+export function breakGlassToWire(request: AccessRequest) {
+  return { ...requestToWire(request), confirmed_by: request.approvedBy[0] ?? null }
+}
+
+export function approvalToWire(request: AccessRequest, quorum: number) {
+  const { approvedBy, deniedBy } = request
+  return { ...requestToWire(request), approved_by: approvedBy, denied_by: deniedBy, quorum }
+}
+
+function requestToWire(request: AccessRequest) {
+  return {
+    id: request.id,
+    actor_id: request.actorId,
+    target_user_id: request.targetUserId,
+    access_level: request.accessLevel,
+    reason: request.reason,
+    ticket: request.ticket,
+    status: request.status,
+    created_at: instant(request.createdAt),
+    expires_at: instant(request.expiresAt),
+    session_id: request.sessionId,
   }
 }
 

@@ -18,17 +18,26 @@ export function checkAsked(
   if (typeof targetUserId !== 'string' || targetUserId === '' || targetUserId.length > 255) {
     errors.push({ path: 'target_user_id', message: 'must be a string of 1 to 255 characters' })
   }
-  if (reason === undefined ? requireReason : !validReason(reason)) {
-    errors.push({
-      path: 'reason',
-      message: 'must say why, in 1 to 500 characters that can be seen',
-    })
-  }
+  if (!isReason(reason, requireReason)) errors.push(noReason)
   if (!validMs(durationMs, maxMs)) errors.push(tooLong(maxMs))
   if (!accessLevels.includes(accessLevel)) {
     errors.push({ path: 'access_level', message: `must be one of ${accessLevels.join(', ')}` })
   }
   if (errors.length > 0) throw new ImpersonationError('invalid_request', { errors })
+}
+
+/** @throws {ImpersonationError} invalid_request */
+export function checkReason(reason: string | undefined, required: boolean): void {
+  if (isReason(reason, required)) return
+  throw new ImpersonationError('invalid_request', { errors: [noReason] })
+}
+
+const isReason = (reason: string | undefined, required: boolean): boolean =>
+  reason === undefined ? !required : validReason(reason)
+
+const noReason: FieldError = {
+  path: 'reason',
+  message: 'must say why, in 1 to 500 characters that can be seen',
 }
 
 export const validMs = (durationMs: number, maxMs: number): boolean =>

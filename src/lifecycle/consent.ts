@@ -1,3 +1,4 @@
+import { ImpersonationError } from '../errors.ts'
 import type { Settings } from '../settings.ts'
 
 /** What a rule of consent may say of one actor and one target. */
@@ -21,4 +22,28 @@ export async function consentFor<User extends object>(
   } catch {
     return 'required'
   }
+}
+
+/**
+ * Refuses where the rule says `'forbidden'`; nothing else that it says matters to somebody who comes
+ * without consent. A rule that throws has not said that it is not forbidden.
+ * @throws {ImpersonationError} not_allowed, impersonation_unavailable
+ */
+export async function checkNotForbidden<User extends object>(
+  { consent }: Pick<Settings<User>, 'consent'>,
+  actor: User,
+  target: User,
+): Promise<void> {
+  if (typeof consent !== 'function') return
+  let said: unknown
+  try {
+    said = await consent(actor, target)
+  } catch (cause) {
+    throw new ImpersonationError('impersonation_unavailable', { cause })
+  }
+  if (said === 'forbidden') throw forbidden()
+}
+
+export function forbidden(): ImpersonationError {
+  return new ImpersonationError('not_allowed', { message: 'Nobody may impersonate this user.' })
 }

@@ -4,7 +4,7 @@ import type { Settings } from '../settings.ts'
 import type { GuardedStore } from '../stores/guarded.ts'
 import type { GrantChange } from '../stores/store.ts'
 import type { Grant, UserProfile } from '../types.ts'
-import { consentFor } from './consent.ts'
+import { consentFor, forbidden } from './consent.ts'
 import { changed, isOver, refusalOf } from './grant-state.ts'
 import type { Caller, StartRequest } from './start.ts'
 
@@ -37,9 +37,7 @@ export function createEntry<User extends object>({ settings, store }: Parts<User
     target: { readonly user: User; readonly profile: UserProfile },
   ): Promise<Entry | null> {
     const rule = await consentFor(settings, user, target.user)
-    if (rule === 'forbidden') {
-      throw new ImpersonationError('not_allowed', { message: 'Nobody may impersonate this user.' })
-    }
+    if (rule === 'forbidden') throw forbidden()
     if (ask.grantId === undefined) {
       if (rule === 'off') return null
       throw new ImpersonationError('grant_required')

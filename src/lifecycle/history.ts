@@ -4,6 +4,7 @@ import type { Settings } from '../settings.ts'
 import type { GuardedStore } from '../stores/guarded.ts'
 import type { Page } from '../stores/store.ts'
 import type { Session } from '../types.ts'
+import { createDisplayed } from './displayed.ts'
 import type { Caller } from './start.ts'
 
 /** A session as its target may see it. */
@@ -23,21 +24,14 @@ interface Parts<User extends object> {
 }
 
 export function createHistory<User extends object>(parts: Parts<User>): History<User> {
-  const { settings, store, people } = parts
-
-  /** A name and a role, and nothing by which an operator could be found. */
-  function shown(actor: User | null, target: User) {
-    if (settings.displayActor) return settings.displayActor(actor, target)
-    if (actor === null) return { name: null, role: null }
-    const { name, role } = people.profile(actor)
-    return { name, role }
-  }
+  const { store, people } = parts
+  const displayed = createDisplayed<User>(parts)
 
   return async function history({ user, profile }, page) {
     const sessions = await store.listSessions({ targetUserId: profile.id }, page)
     const actors = new Map<string, DisplayedActor>()
     for (const id of new Set(sessions.map(({ actorId }) => actorId)))
-      actors.set(id, await shown(await people.anybody(id), user))
+      actors.set(id, await displayed(await people.anybody(id), user))
     return sessions.map((session) => ({
       session,
       actor: actors.get(session.actorId) as DisplayedActor,

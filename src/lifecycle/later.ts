@@ -1,5 +1,9 @@
+import type { Approvals } from './approvals.ts'
+import type { Audit } from './audit.ts'
+import type { BreakGlass } from './break-glass.ts'
 import type { Grants } from './grants.ts'
 import type { Sessions } from './sessions.ts'
+import type { TestSessions } from './test-sessions.ts'
 
 /** Its names, all of them: a record, so that forgetting one does not compile. */
 type Names<T> = Readonly<Record<keyof T, true>>
@@ -33,4 +37,31 @@ export const grantVerbs: Names<Grants<never>> = {
   approve: true,
   deny: true,
   revoke: true,
+}
+
+export const breakGlassVerbs: Names<BreakGlass<never>> = {
+  open: true,
+  confirm: true,
+  list: true,
+  waiting: true,
+}
+
+export const testSessionVerbs: Names<TestSessions<never>> = {
+  start: true,
+}
+
+export const auditVerbs: Names<Audit<never>> = {
+  list: true,
+  export: true,
+  verify: true,
+  checkpoint: true,
+}
+
+export const approvalVerbs: Names<Approvals<never>> = {
+  request: true,
+  list: true,
+  waiting: true,
+  approve: true,
+  deny: true,
+  withdraw: true,
 }

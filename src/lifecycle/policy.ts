@@ -4,7 +4,7 @@ import { ImpersonationError, isImpersonationError } from '../errors.ts'
 import type { People } from '../people.ts'
 import type { Settings } from '../settings.ts'
 import type { GuardedStore } from '../stores/guarded.ts'
-import type { UserProfile } from '../types.ts'
+import type { AuditEvent, UserProfile } from '../types.ts'
 import type { Caller } from './start.ts'
 import { createStartRate } from './start-rate.ts'
 
@@ -28,8 +28,11 @@ export interface StartPolicy<User> {
 }
 
 interface Attempt {
-  readonly targetUserId: string
-  readonly reason?: string | undefined
+  /** Null where nobody was named. */
+  readonly targetUserId: string | null
+  readonly reason?: string | null | undefined
+  /** What the refusal's event tells beside its code. */
+  readonly details?: AuditEvent['details']
 }
 
 interface Parts<User extends object> {
@@ -70,13 +73,14 @@ export function createPolicy<User extends object>(parts: Parts<User>): StartPoli
       return member
     },
 
-    async onRecord({ profile, meta }, { targetUserId, reason }, work) {
+    async onRecord({ profile, meta }, { targetUserId, reason, details }, work) {
       try {
         return await work()
       } catch (error) {
         if (isImpersonationError(error) && error.status < 500) {
           const attempt = { targetUserId, reason: reason ?? null }
-          recorder.note(refusedEvent(now(), error.code, profile, attempt, meta))
+          const event = refusedEvent(now(), error.code, profile, attempt, meta)
+          recorder.note(details ? { ...event, details } : event)
         }
         throw error
       }
@@ -98,8 +102,11 @@ export function isImpersonated(user: object): boolean {
 
 /** @throws {ImpersonationError} self_impersonation */
 export function checkOther(targetUserId: string, ownId: string): void {
-  if (plainId(targetUserId) === plainId(ownId)) throw new ImpersonationError('self_impersonation')
+  if (looksAlike(targetUserId, ownId)) throw new ImpersonationError('self_impersonation')
 }
+
+/** Whether two ids are one to the eye. */
+export const looksAlike = (one: string, other: string): boolean => plainId(one) === plainId(other)
 
 /** As it looks to the eye: white space, invisible characters and width don't tell people apart. */
 function plainId(id: string): string {

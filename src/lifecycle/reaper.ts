@@ -1,9 +1,11 @@
 import type { Recorder } from '../audit/recorder.ts'
 import type { GuardedStore } from '../stores/guarded.ts'
 import type { Place, SessionFilter } from '../stores/store.ts'
+import { isHeard, tell } from '../telemetry/channels.ts'
 import type { Session } from '../types.ts'
 import type { GrantExpiry } from './grant-expiry.ts'
 import type { Judge } from './judge.ts'
+import type { RequestExpiry } from './request-expiry.ts'
 
 /** Looks after sessions that no request asks for: closes what is over and judges the rest again. */
 export interface Reaper {
@@ -24,9 +26,10 @@ interface Parts {
   readonly judge: Pick<Judge<unknown>, 'review'>
   readonly recorder: Recorder
   readonly expiry: GrantExpiry
+  readonly requestExpiry: RequestExpiry
 }
 
-export function createReaper({ store, judge, recorder, expiry }: Parts): Reaper {
+export function createReaper({ store, judge, recorder, expiry, requestExpiry }: Parts): Reaper {
   let timer: ReturnType<typeof setInterval> | undefined
   let busy = false
 
@@ -61,8 +64,10 @@ export function createReaper({ store, judge, recorder, expiry }: Parts): Reaper 
     // Events still owed must not hold up what has to end.
     await recorder.settle().catch(() => undefined)
     const count = await review({})
+    if (isHeard('onbehalf:active')) tell('onbehalf:active', { count })
     // After the sessions: one that has run out with its grant has used it.
     await expiry.expireAll(pageSize)
+    await requestExpiry.expireAll(pageSize)
     return count
   }
 

@@ -8,8 +8,9 @@ import type { Session, UserProfile } from '../types.ts'
 import type { Endings } from './ending.ts'
 import { longestUnderGrantMs } from './entry.ts'
 import type { Judge } from './judge.ts'
+import type { Started } from './opening.ts'
 import { createReach } from './reach.ts'
-import type { Caller, Started, StartRequest } from './start.ts'
+import type { Caller, StartRequest } from './start.ts'
 
 /** Everything that can be done with sessions, by the person who calls. Each verb checks who that is. */
 export interface Sessions<User> {
@@ -74,7 +75,8 @@ export function createSessions<User extends object>(parts: Parts<User>): Session
   }
 
   /** The latest that a session may end. */
-  async function capOf({ createdAt, grantId }: Session): Promise<number> {
+  async function capOf({ createdAt, expiresAt, grantId, breakGlass }: Session): Promise<number> {
+    if (breakGlass) return expiresAt
     if (grantId === null) return createdAt + maxDurationMs
     const grant = await store.grants?.readGrant(grantId)
     // A grant that can't be found has nothing to give.

@@ -1,5 +1,7 @@
+export type InTurn = <T>(key: string, work: () => Promise<T>) => Promise<T>
+
 /** Does the work of one key one after the other; that of different keys side by side. */
-export function createTurns() {
+export function createTurns(): InTurn {
   const last = new Map<string, Promise<unknown>>()
   return async function inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {
     const before = last.get(key)

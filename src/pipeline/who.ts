@@ -1,5 +1,5 @@
 import type { People } from '../people.ts'
-import type { Impersonation } from '../types.ts'
+import type { AccessLevel, Impersonation } from '../types.ts'
 import type { Context } from './context.ts'
 import { type ForwardOptions, forwardedHeaders, type IncomingHeaders } from './forward.ts'
 import { type SqlSettings, sqlSettingsOf } from './sql-settings.ts'
@@ -8,6 +8,12 @@ import { type SqlSettings, sqlSettingsOf } from './sql-settings.ts'
 export interface Who<User> {
   /** Who is behind a change, for rows and log lines; `{}` while not impersonating. @throws {Error} outside a request */
   auditFields(): AuditFields
+  /**
+   * Who acts, for a log line: `{ impersonation: { actor_id, target_user_id, session_id, access_level,
+   * break_glass } }`, or `{}` while nobody is impersonated and where nobody knows. Never throws: made for
+   * pino's `mixin: () => impersonation.logFields()`.
+   */
+  logFields(): LogFields
   /** The organisation in which the target is impersonated; null when there is none or nobody is impersonated. */
   currentOrgId(): string | null
   /**
@@ -45,6 +51,18 @@ export type AuditFields =
   | { impersonated_by: string; impersonation_target: string }
   | Record<never, string>
 
+export type LogFields =
+  | {
+      readonly impersonation: {
+        readonly actor_id: string
+        readonly target_user_id: string
+        readonly session_id: string
+        readonly access_level: AccessLevel
+        readonly break_glass: boolean
+      }
+    }
+  | Record<never, string>
+
 /** Where adapters put the context: on the request, or among Hono's variables (`get` would read a header in Express). */
 interface Carrier<User> {
   readonly impersonation?: Impersonation<User> | null
@@ -65,6 +83,19 @@ export function createWho<User extends object>(
       if (context === null) return {}
       const { actorId, targetUserId } = context.session
       return { impersonated_by: actorId, impersonation_target: targetUserId }
+    },
+    logFields() {
+      const session = tryCurrent()?.session
+      if (!session) return {}
+      return {
+        impersonation: {
+          actor_id: session.actorId,
+          target_user_id: session.targetUserId,
+          session_id: session.id,
+          access_level: session.accessLevel,
+          break_glass: session.breakGlass,
+        },
+      }
     },
     currentOrgId: () => current()?.session.targetOrgId ?? null,
     shouldTrack: () => tryCurrent() === null,

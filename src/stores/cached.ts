@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import { ImpersonationError } from '../errors.ts'
+import { isHeard, tell } from '../telemetry/channels.ts'
 
 /**
  * A cache of answers by key that would rather ask again than be wrong: a hit is synchronous, any
@@ -80,7 +81,9 @@ export function createCache<V extends object, Hint>(parts: CacheParts<V, Hint>):
   return {
     get(key, hint) {
       const kept = entries.get(key)
-      if (kept !== undefined && parts.isFresh(kept)) return kept
+      const hit = kept !== undefined && parts.isFresh(kept)
+      if (isHeard('onbehalf:cache')) tell('onbehalf:cache', { hit })
+      if (hit) return kept
       return loading.get(key)?.promise ?? begin(key, hint, kept, 0)
     },
     fresh(key, hint) {

@@ -1,10 +1,16 @@
 import { ImpersonationError } from '../errors.ts'
-import { accessLevels, type Grant, grantStatuses, type Session, sessionStatuses } from '../types.ts'
+import type { Session } from '../types.ts'
+import type { ChainSection } from './chain.ts'
+import type { OutboxSection } from './outbox.ts'
+import type { RequestSection } from './requests.ts'
+import { isDelivery, isGrant, isHead, isRequest, isSession } from './shapes.ts'
 import type { GrantSection, Store } from './store.ts'
 
+type Section = 'grants' | 'requests' | 'outbox' | 'chain'
+
 /** The verbs as the core calls them: each answers in time and in shape, or rejects with a 503. */
-export type GuardedStore = Omit<Store, 'watch' | 'check' | 'close' | 'grants'> & {
-  readonly grants: GrantSection | undefined
+export type GuardedStore = Omit<Store, 'watch' | 'check' | 'close' | Section> & {
+  readonly [name in Section]: Store[name] | undefined
 }
 
 /**
@@ -30,7 +36,8 @@ export function guardStore(
           ended.every(isSession) &&
           (answer.outcome === 'started' ||
             answer.outcome === 'grant_changed' ||
-            (refusals.includes(answer.outcome) && isSession(answer.by))),
+            answer.outcome === 'request_changed' ||
+            (refusals.includes(answer.outcome) && isSession((answer as { by?: Session }).by))),
       ),
     readStanding: (actorId) =>
       within(
@@ -78,6 +85,9 @@ export function guardStore(
     appendEvents: (events) => within(change, () => store.appendEvents(events), anything),
     listEvents: (filter, page) => within(read, () => store.listEvents(filter, page), Array.isArray),
     grants: store.grants && guardGrants(store.grants),
+    requests: store.requests && guardRequests(store.requests),
+    outbox: store.outbox && guardOutbox(store.outbox),
+    chain: store.chain && guardChain(store.chain),
   }
 
   function guardGrants(grants: GrantSection): GrantSection {
@@ -104,6 +114,83 @@ export function guardStore(
             answer.changed === false ||
             (answer.changed === true && (answer.ended === null || isSession(answer.ended))),
         ),
+    }
+  }
+
+  function guardRequests(requests: RequestSection): RequestSection {
+    return {
+      createRequest: (request, events, code) =>
+        within(
+          change,
+          () => requests.createRequest(request, events, code),
+          (answer) => ['created', 'code_used'].includes(answer),
+        ),
+      readRequest: (id) =>
+        within(
+          read,
+          () => requests.readRequest(id),
+          (answer) => answer === null || (isRequest(answer) && answer.id === id),
+        ),
+      listRequests: (filter, page) =>
+        within(
+          read,
+          () => requests.listRequests(filter, page),
+          (answer) => answer.every(isRequest),
+        ),
+      changeRequest: (request, events, code) =>
+        within(
+          change,
+          () => requests.changeRequest(request, events, code),
+          (answer) => ['changed', 'changed_since', 'code_used'].includes(answer),
+        ),
+    }
+  }
+
+  function guardOutbox(outbox: OutboxSection): OutboxSection {
+    return {
+      leaseDeliveries: (lease) =>
+        within(
+          change,
+          () => outbox.leaseDeliveries(lease),
+          (answer) => answer.every(isDelivery),
+        ),
+      changeDelivery: (delivery, more) =>
+        within(
+          change,
+          () => outbox.changeDelivery(delivery, more),
+          (answer) => typeof answer === 'boolean',
+        ),
+      readDelivery: (id) =>
+        within(
+          read,
+          () => outbox.readDelivery(id),
+          (answer) => answer === null || (isDelivery(answer) && answer.id === id),
+        ),
+      listDeliveries: (filter, page) =>
+        within(
+          read,
+          () => outbox.listDeliveries(filter, page),
+          (answer) => answer.every(isDelivery),
+        ),
+    }
+  }
+
+  function guardChain(chain: ChainSection): ChainSection {
+    return {
+      readHead: () =>
+        within(
+          read,
+          () => chain.readHead(),
+          (answer) => answer === null || isHead(answer),
+        ),
+      readLinks: (after, limit) =>
+        within(
+          change,
+          () => chain.readLinks(after, limit),
+          (answer) => answer.every(({ link }) => isHead(link)),
+        ),
+      readUnsealed: (from, limit) =>
+        within(change, () => chain.readUnsealed(from, limit), Array.isArray),
     }
   }
 }
@@ -142,37 +229,3 @@ function safely<T>(holds: (answer: T) => boolean, answer: T): boolean {
 
 const anything = () => true
 const refusals: readonly string[] = ['actor_busy', 'target_busy', 'grant_busy']
-
-function isSession(value: unknown): value is Session {
-  const session = value as Session | null | undefined
-  return (
-    typeof session === 'object' &&
-    session !== null &&
-    filled(session.id) &&
-    filled(session.actorId) &&
-    filled(session.targetUserId) &&
-    session.actorId !== session.targetUserId &&
-    accessLevels.includes(session.accessLevel) &&
-    sessionStatuses.includes(session.status) &&
-    Number.isFinite(session.createdAt) &&
-    Number.isFinite(session.expiresAt) &&
-    (session.status === 'active') === (session.endedAt === null)
-  )
-}
-
-function isGrant(value: unknown): value is Grant {
-  const grant = value as Grant | null | undefined
-  return (
-    typeof grant === 'object' &&
-    grant !== null &&
-    filled(grant.id) &&
-    filled(grant.actorId) &&
-    filled(grant.targetUserId) &&
-    accessLevels.includes(grant.accessLevel) &&
-    grantStatuses.includes(grant.status) &&
-    Number.isFinite(grant.expiresAt) &&
-    Number.isSafeInteger(grant.revision)
-  )
-}
-
-const filled = (value: unknown) => typeof value === 'string' && value !== ''

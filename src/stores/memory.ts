@@ -1,16 +1,12 @@
 import type { AuditEvent, Grant, Session } from '../types.ts'
 import { type ClaimedEnding, endedBy, isExpiry, isLapse, judgeClaim } from './claim.ts'
 import { usedGrant } from './grant.ts'
-import type {
-  EventFilter,
-  GrantChange,
-  GrantFilter,
-  GrantSection,
-  Page,
-  SessionEnding,
-  SessionFilter,
-  Store,
-} from './store.ts'
+import { createChain } from './memory/chain.ts'
+import { eventMatches, grantMatches, newestFirst, paged, sessionMatches } from './memory/lists.ts'
+import { createOutbox } from './memory/outbox.ts'
+import { createRequests } from './memory/requests.ts'
+import type { RecordedEvent } from './outbox.ts'
+import type { GrantChange, GrantSection, SessionClaim, SessionEnding, Store } from './store.ts'
 
 /**
  * Keeps sessions and events in this process: for tests and for trying things out. Everything is
@@ -28,10 +24,14 @@ export function memoryStore(): Store {
   const lapses = new Map<string, Session[]>()
   const events = new Map<string, AuditEvent>()
   const grants = new Map<string, Grant>()
+  const outbox = createOutbox()
+  const chain = createChain(events)
 
   // Every verb prepares everything that may throw, then changes the maps without a pause between.
-  function prepareEvents(more: readonly AuditEvent[]): () => void {
-    const kept = more.map((event) =>
+  function prepareEvents(more: readonly RecordedEvent[]): () => void {
+    const storeDeliveries = outbox.prepare(more.flatMap(({ deliveries = [] }) => deliveries))
+    const storeLinks = chain.prepare(more)
+    const kept = more.map(({ deliveries, seal, ...event }) =>
       Object.freeze({ ...event, details: Object.freeze({ ...event.details }) }),
     )
     const ids = new Set(kept.map((event) => event.id))
@@ -40,8 +40,11 @@ export function memoryStore(): Store {
     }
     return () => {
       for (const event of kept) events.set(event.id, event)
+      storeDeliveries()
+      storeLinks()
     }
   }
+  const requests = createRequests(prepareEvents)
 
   function put(session: Session): void {
     const isActive = session.status === 'active'
@@ -68,6 +71,12 @@ export function memoryStore(): Store {
     (grants.get(change.after.id)?.status !== 'granted' ||
       !endings.some(({ session }) => session.grantId === change.after.id))
   const stillFrom = ({ from, after }: GrantChange) => grants.get(after.id)?.revision === from
+
+  /** What a claim was made from and is no longer so. */
+  function lostBy({ grant, request }: SessionClaim, endings: readonly ClaimedEnding[]) {
+    if (grant && !holds(grant, endings)) return 'grant_changed'
+    return request && !requests.stillFrom(request) ? 'request_changed' : null
+  }
 
   const section: GrantSection = {
     async createGrant(grant, more) {
@@ -102,11 +111,14 @@ export function memoryStore(): Store {
   return {
     name: 'memory',
     grants: section,
+    requests: requests.section,
+    outbox: outbox.section,
+    chain: chain.section,
 
     async claimSession(claim) {
       const judged = judgeClaim(claim, active.values())
       const { refusal } = judged
-      const lost = !refusal && claim.grant !== undefined && !holds(claim.grant, judged.endings)
+      const lost = refusal ? null : lostBy(claim, judged.endings)
       const endings = lost ? judged.endings.filter(isExpiry) : judged.endings
       const closed = endings.map(({ session, ending }) => endedBy(session, ending))
       const started = Object.freeze({ ...claim.session })
@@ -116,15 +128,16 @@ export function memoryStore(): Store {
       }
       const storeEvents = prepareEvents([
         ...closed.flatMap((session) => claim.events.ended(session)),
-        ...(opens ? [claim.events.started] : []),
+        ...(opens ? [claim.events.started, ...(claim.request?.events ?? [])] : []),
       ])
       endings.forEach(({ session, ending }, n) => {
         end(session, closed[n] as Session, ending)
       })
       storeEvents()
       if (refusal) return refusal
-      if (lost) return { outcome: 'grant_changed', ended: closed }
+      if (lost) return { outcome: lost, ended: closed }
       if (claim.grant) grants.set(claim.grant.after.id, Object.freeze({ ...claim.grant.after }))
+      if (claim.request) requests.put(claim.request.after)
       lapses.delete(started.actorId)
       put(started)
       return { outcome: 'started', ended: closed }
@@ -178,63 +191,4 @@ export function memoryStore(): Store {
       return paged(matching, (event) => event.at, page)
     },
   }
-}
-
-function grantMatches(grant: Grant, filter: GrantFilter): boolean {
-  return (
-    same(filter.status, grant.status) &&
-    same(filter.actorId, grant.actorId) &&
-    same(filter.targetUserId, grant.targetUserId) &&
-    grant.expiresAt <= (filter.expiredBy ?? Number.POSITIVE_INFINITY)
-  )
-}
-
-function sessionMatches(session: Session, filter: SessionFilter): boolean {
-  const { from = Number.NEGATIVE_INFINITY, to = Number.POSITIVE_INFINITY } = filter
-  return (
-    same(filter.status, session.status) &&
-    same(filter.actorId, session.actorId) &&
-    same(filter.targetUserId, session.targetUserId) &&
-    same(filter.orgId, session.targetOrgId) &&
-    same(filter.accessLevel, session.accessLevel) &&
-    session.createdAt >= from &&
-    session.createdAt < to
-  )
-}
-
-function eventMatches(event: AuditEvent, filter: EventFilter): boolean {
-  const { action, from = Number.NEGATIVE_INFINITY, to = Number.POSITIVE_INFINITY } = filter
-  return (
-    (action?.endsWith('*')
-      ? event.action.startsWith(action.slice(0, -1))
-      : same(action, event.action)) &&
-    same(filter.actorId, event.actorId) &&
-    same(filter.targetUserId, event.targetUserId) &&
-    same(filter.sessionId, event.sessionId) &&
-    event.at >= from &&
-    event.at < to
-  )
-}
-
-const same = (wanted: string | undefined, value: string | null) =>
-  wanted === undefined || wanted === value
-
-interface Identified {
-  readonly id: string
-}
-
-function paged<T extends Identified>(rows: T[], at: (row: T) => number, page: Page): T[] {
-  const { before, limit } = page
-  const after = before
-    ? rows.filter((row) => order(at(row), row.id, before.at, before.id) > 0)
-    : rows
-  return after.sort(newestFirst(at)).slice(0, limit)
-}
-
-function newestFirst<T extends Identified>(at: (row: T) => number) {
-  return (a: T, b: T) => order(at(a), a.id, at(b), b.id)
-}
-
-function order(at: number, id: string, otherAt: number, otherId: string): number {
-  return otherAt - at || Buffer.compare(Buffer.from(otherId), Buffer.from(id))
 }

@@ -1,8 +1,7 @@
 import { Kysely, SqliteDialect } from 'kysely'
 import { migrate } from './kysely/migrations.ts'
 import { openSqlite } from './kysely/node-sqlite.ts'
-import { kyselyStore } from './kysely/store.ts'
-import type { GrantSection, Store } from './store.ts'
+import { type FullStore, kyselyStore } from './kysely/store.ts'
 
 export interface SqliteStoreOptions {
   /**
@@ -13,7 +12,8 @@ export interface SqliteStoreOptions {
 }
 
 /**
- * Keeps sessions, grants and events in an SQLite file of its own, by the driver that Node brings along.
+ * Keeps sessions, grants, requests, events and the outbox in an SQLite file of its own, by the driver
+ * that Node brings along.
  * The file and its tables are made before the first verb; any number of processes on one machine
  * may share it.
  *
@@ -29,9 +29,7 @@ export interface SqliteStoreOptions {
  *   can,
  * })
  */
-export function sqliteStore(
-  options: SqliteStoreOptions,
-): Store & { readonly grants: GrantSection; close(): Promise<void> } {
+export function sqliteStore(options: SqliteStoreOptions): FullStore & { close(): Promise<void> } {
   const file = options?.file
   if (typeof file !== 'string' || file.trim() === '' || file.includes('\0')) {
     throw new TypeError('"file" must be the path of a database file, or \':memory:\'.')
@@ -81,6 +79,23 @@ export function sqliteStore(
       readGrant: first(store.grants.readGrant),
       listGrants: first(store.grants.listGrants),
       changeGrant: first(store.grants.changeGrant),
+    },
+    requests: {
+      createRequest: first(store.requests.createRequest),
+      readRequest: first(store.requests.readRequest),
+      listRequests: first(store.requests.listRequests),
+      changeRequest: first(store.requests.changeRequest),
+    },
+    outbox: {
+      leaseDeliveries: first(store.outbox.leaseDeliveries),
+      changeDelivery: first(store.outbox.changeDelivery),
+      readDelivery: first(store.outbox.readDelivery),
+      listDeliveries: first(store.outbox.listDeliveries),
+    },
+    chain: {
+      readHead: first(store.chain.readHead),
+      readLinks: first(store.chain.readLinks),
+      readUnsealed: first(store.chain.readUnsealed),
     },
     check: prepared,
     close() {

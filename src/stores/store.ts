@@ -8,6 +8,9 @@ import type {
   Session,
   SessionStatus,
 } from '../types.ts'
+import type { ChainSection } from './chain.ts'
+import type { OutboxSection, RecordedEvent } from './outbox.ts'
+import type { RequestChange, RequestSection } from './requests.ts'
 
 /**
  * The store contract: what a database has to do for `onbehalf`.
@@ -48,10 +51,11 @@ export interface Store {
    * 4. acknowledge every lapse of the actor;
    * 5. with `grant`: look whether the stored grant still has that revision, and put `grant.after` in its
    *    place; where it has another one, or is not there, answer `grant_changed` and start nothing;
-   * 6. insert the session and `events.started`.
+   * 6. with `request`: the same for the stored request; otherwise `request_changed`;
+   * 7. insert the session, `events.started`, and the events of `request`.
    *
    * Each session ended on the way gets its `events.ended(session)` in the same unit. A refusal
-   * (`*_busy`, `grant_changed`) leaves the actor's own session as it was; expired ones may be closed all the same.
+   * (`*_busy`, `*_changed`) leaves the actor's own session as it was; expired ones may be closed all the same.
    * A session or event whose id is stored already makes the verb reject, and nothing happens at all.
    *
    * Every session that ends, here or by any other verb, makes its grant `used` in the same unit, where
@@ -110,13 +114,26 @@ export interface Store {
   acknowledgeLapses(actorId: string): Promise<void>
 
   /** Stores events that belong to no change of state, such as refusals. All or none: an id stored already rejects. */
-  appendEvents(events: readonly AuditEvent[]): Promise<void>
+  appendEvents(events: readonly RecordedEvent[]): Promise<void>
 
   /** Events that match, newest first: by `at` descending, then `id` descending. */
   listEvents(filter: EventFilter, page: Page): Promise<AuditEvent[]>
 
   /** Consents of targets. A store may lack it; then `consent` can't be switched on. */
   readonly grants?: GrantSection
+
+  /** Colleagues' word for a start: break-glass and approvals. Without it they can't be switched on. */
+  readonly requests?: RequestSection
+
+  /**
+   * What has to be delivered: notifications, and users of test sessions to be removed. A store with it
+   * keeps the `deliveries` of every event it is handed, in the unit of that event. Without it, what needs
+   * one can't be switched on.
+   */
+  readonly outbox?: OutboxSection
+
+  /** The chain of audit events. A store with it keeps a link for every event that is handed in with `seal`. */
+  readonly chain?: ChainSection
 
   /**
    * Looks whether the schema is there and new enough. Rejects with a sentence that names the command
@@ -144,8 +161,10 @@ export interface SessionClaim {
   readonly exclusiveTarget: boolean
   /** The consent that this session starts under, as it is to be from then on. */
   readonly grant?: GrantChange | undefined
+  /** The colleagues' word that this session starts on, as it is to be from then on, and its events. */
+  readonly request?: (RequestChange & { readonly events: readonly RecordedEvent[] }) | undefined
   readonly events: {
-    readonly started: AuditEvent
+    readonly started: RecordedEvent
     /** Called with each session that the claim ends, as it is after its end. */
     readonly ended: EventsFor
   }
@@ -158,7 +177,7 @@ export type ClaimResult =
       readonly by: Session
       readonly ended: readonly Session[]
     }
-  | { readonly outcome: 'grant_changed'; readonly ended: readonly Session[] }
+  | { readonly outcome: 'grant_changed' | 'request_changed'; readonly ended: readonly Session[] }
 
 /** Puts a grant in the place of the one with this revision: compare and swap. */
 export interface GrantChange {
@@ -175,7 +194,7 @@ export interface GrantChange {
  */
 export interface GrantSection {
   /** Stores a new grant and its event. An id that is stored already rejects. */
-  createGrant(grant: Grant, events: readonly AuditEvent[]): Promise<void>
+  createGrant(grant: Grant, events: readonly RecordedEvent[]): Promise<void>
 
   /** One grant by its id; null when there is none. */
   readGrant(grantId: string): Promise<Grant | null>
@@ -194,7 +213,7 @@ export interface GrantSection {
    */
   changeGrant(
     change: GrantChange,
-    events: readonly AuditEvent[],
+    events: readonly RecordedEvent[],
     ending: { readonly how: SessionEnding; readonly event: EventsFor } | null,
   ): Promise<GrantResult>
 }
@@ -217,7 +236,7 @@ export interface Standing {
 }
 
 /** Makes the events for a session as it is after the change. Pure and synchronous. */
-export type EventsFor = (session: Session) => readonly AuditEvent[]
+export type EventsFor = (session: Session) => readonly RecordedEvent[]
 
 export interface SessionEnding {
   readonly status: Ending

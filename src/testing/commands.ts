@@ -6,6 +6,8 @@ import { createModel } from './model.ts'
 import { commands } from './store/commands.ts'
 import { t0 } from './store/fixtures.ts'
 import { grantCommands } from './store/grant-commands.ts'
+import { outboxCommands } from './store/outbox-commands.ts'
+import { requestCommands } from './store/request-commands.ts'
 import { actors, pageFrom, type World } from './store/world.ts'
 
 export interface RandomCommandsOptions {
@@ -55,7 +57,12 @@ export async function runRandomCommands(
 
 async function runOn(store: Store, dice: Dice, count: number, log: string[]): Promise<void> {
   const world: World = { store, dice, model: createModel(), now: t0, serial: 0, log }
-  const known = store.grants ? [...commands, ...grantCommands] : commands
+  const known = [
+    ...commands,
+    ...(store.grants ? grantCommands : []),
+    ...(store.requests ? requestCommands : []),
+    ...(store.outbox ? outboxCommands : []),
+  ]
   for (let n = 0; n < count; n++) {
     if (dice.oneIn(3)) world.now += dice.roll(4)
     await dice.pick(known)(world)
@@ -80,6 +87,14 @@ async function compareEverything({ store, model, log }: World): Promise<void> {
   assert.deepEqual(
     (await store.grants?.listGrants({}, { limit })) ?? [],
     pageFrom(model.grants, (grant) => grant.createdAt, { limit }),
+  )
+  assert.deepEqual(
+    (await store.requests?.listRequests({}, { limit })) ?? [],
+    pageFrom(model.requests, (request) => request.createdAt, { limit }),
+  )
+  assert.deepEqual(
+    (await store.outbox?.listDeliveries({}, { limit })) ?? [],
+    pageFrom(model.deliveries, (delivery) => delivery.createdAt, { limit }),
   )
   for (const actorId of actors) {
     assert.deepEqual(await store.readStanding(actorId), model.standing(actorId))

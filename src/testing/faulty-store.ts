@@ -1,3 +1,6 @@
+import { type ChainSection, type ChainVerb, chainVerbs } from '../stores/chain.ts'
+import { type OutboxSection, type OutboxVerb, outboxVerbs } from '../stores/outbox.ts'
+import { type RequestSection, type RequestVerb, requestVerbs } from '../stores/requests.ts'
 import {
   type GrantSection,
   type GrantVerb,
@@ -25,8 +28,11 @@ export type FaultPlan = {
   [Verb in AnyVerb]?: Fault | { readonly [nth: number]: Fault }
 }
 
-type AnyVerb = StoreVerb | GrantVerb
-const anyVerb: readonly AnyVerb[] = [...storeVerbs, ...grantVerbs]
+type AnyVerb = StoreVerb | GrantVerb | RequestVerb | OutboxVerb | ChainVerb
+const anyVerb: readonly AnyVerb[] = [
+  ...[...storeVerbs, ...grantVerbs],
+  ...[...requestVerbs, ...outboxVerbs, ...chainVerbs],
+]
 
 export interface FaultyStore extends Store {
   /** How often each verb was called, faults included. */
@@ -84,6 +90,26 @@ export function faultyStore(store: Store, plan: FaultPlan = {}): FaultyStore {
     changeGrant: faulty('changeGrant', (...args) => grants.changeGrant(...args)),
   })
 
+  const faultyRequests = (requests: RequestSection): RequestSection => ({
+    createRequest: faulty('createRequest', (...args) => requests.createRequest(...args)),
+    readRequest: faulty('readRequest', (...args) => requests.readRequest(...args)),
+    listRequests: faulty('listRequests', (...args) => requests.listRequests(...args)),
+    changeRequest: faulty('changeRequest', (...args) => requests.changeRequest(...args)),
+  })
+
+  const faultyOutbox = (outbox: OutboxSection): OutboxSection => ({
+    leaseDeliveries: faulty('leaseDeliveries', (...args) => outbox.leaseDeliveries(...args)),
+    changeDelivery: faulty('changeDelivery', (...args) => outbox.changeDelivery(...args)),
+    readDelivery: faulty('readDelivery', (...args) => outbox.readDelivery(...args)),
+    listDeliveries: faulty('listDeliveries', (...args) => outbox.listDeliveries(...args)),
+  })
+
+  const faultyChain = (chain: ChainSection): ChainSection => ({
+    readHead: faulty('readHead', (...args) => chain.readHead(...args)),
+    readLinks: faulty('readLinks', (...args) => chain.readLinks(...args)),
+    readUnsealed: faulty('readUnsealed', (...args) => chain.readUnsealed(...args)),
+  })
+
   return {
     name: store.name,
     // Optional verbs stay as they are, and missing where they are missing; so does a section.
@@ -100,6 +126,9 @@ export function faultyStore(store: Store, plan: FaultPlan = {}): FaultyStore {
     appendEvents: faulty('appendEvents', (...args) => store.appendEvents(...args)),
     listEvents: faulty('listEvents', (...args) => store.listEvents(...args)),
     ...(store.grants && { grants: faultyGrants(store.grants) }),
+    ...(store.requests && { requests: faultyRequests(store.requests) }),
+    ...(store.outbox && { outbox: faultyOutbox(store.outbox) }),
+    ...(store.chain && { chain: faultyChain(store.chain) }),
     calls,
     get hanging() {
       return hung.length

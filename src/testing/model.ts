@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { RecordedEvent } from '../stores/outbox.ts'
 import type {
   ClaimResult,
   EventsFor,
@@ -9,12 +10,14 @@ import type {
   Standing,
 } from '../stores/store.ts'
 import type { AuditEvent, Grant, Session } from '../types.ts'
+import { createOutboxModel, type OutboxModel } from './outbox-model.ts'
+import { createRequestModel, type RequestModel } from './request-model.ts'
 
 /**
- * The store contract in its plainest form: three lists and no thought of speed. `storeTests` runs
+ * The store contract in its plainest form: lists and no thought of speed. `storeTests` runs
  * random commands against it and against a store, and compares every answer.
  */
-export interface Model {
+export interface Model extends RequestModel, Omit<OutboxModel, 'take'> {
   readonly sessions: readonly Session[]
   readonly events: readonly AuditEvent[]
   readonly grants: readonly Grant[]
@@ -25,11 +28,11 @@ export interface Model {
   /** Whether the expiry was moved. */
   extend(id: string, from: number, to: number, now: number, events: EventsFor): boolean
   acknowledge(actorId: string): void
-  append(event: AuditEvent): void
-  createGrant(grant: Grant, events: readonly AuditEvent[]): void
+  append(event: RecordedEvent): void
+  createGrant(grant: Grant, events: readonly RecordedEvent[]): void
   changeGrant(
     change: GrantChange,
-    events: readonly AuditEvent[],
+    events: readonly RecordedEvent[],
     ending: { readonly how: SessionEnding; readonly event: EventsFor } | null,
   ): GrantResult
   standing(actorId: string): Standing
@@ -47,6 +50,15 @@ export function createModel(): Model {
   let grants: Grant[] = []
   const events: AuditEvent[] = []
   const lapses = new Set<string>()
+  const outbox = createOutboxModel()
+  const requests = createRequestModel(record)
+
+  function record(more: readonly RecordedEvent[]): void {
+    for (const { deliveries = [], ...event } of more) {
+      events.push(event)
+      outbox.take(deliveries)
+    }
+  }
 
   const find = (id: string) => sessions.find((session) => session.id === id)
   const findGrant = (id: string | null) => grants.find((grant) => grant.id === id)
@@ -94,7 +106,8 @@ export function createModel(): Model {
     if (claim.onConflict === 'reject' && causes.includes('actor_busy')) return 'actor_busy'
     if (causes.includes('target_busy')) return 'target_busy'
     if (causes.includes('grant_busy')) return 'grant_busy'
-    return grantHolds(claim) ? 'started' : 'grant_changed'
+    if (!grantHolds(claim)) return 'grant_changed'
+    return !claim.request || requests.holds(claim.request) ? 'started' : 'request_changed'
   }
 
   /** Whether the grant has the right revision still, once what stands in the way has ended. */
@@ -117,7 +130,7 @@ export function createModel(): Model {
       note: null,
       acknowledged: !expired,
     })
-    events.push(...claim.events.ended(closed))
+    record(claim.events.ended(closed))
     return closed
   }
 
@@ -131,6 +144,18 @@ export function createModel(): Model {
     get grants() {
       return grants
     },
+    get requests() {
+      return requests.model.requests
+    },
+    get deliveries() {
+      return outbox.deliveries
+    },
+    request: requests.model.request,
+    createRequest: requests.model.createRequest,
+    changeRequest: requests.model.changeRequest,
+    delivery: outbox.delivery,
+    lease: outbox.lease,
+    changeDelivery: outbox.changeDelivery,
 
     claim(claim, answer) {
       assert.equal(answer.outcome, expectedOutcome(claim), 'the outcome of a claim')
@@ -148,8 +173,9 @@ export function createModel(): Model {
           if (actorId === claim.session.actorId) lapses.delete(id)
         }
         if (claim.grant) changeTo(claim.grant.after)
+        if (claim.request) requests.changeTo(claim.request.after)
         sessions.push({ ...claim.session })
-        events.push(claim.events.started)
+        record([claim.events.started, ...(claim.request?.events ?? [])])
         return
       }
       // A refused claim may close what is over, and need not.
@@ -158,7 +184,7 @@ export function createModel(): Model {
         assert.ok(rival, 'a refused claim ends nothing but what is over')
         assert.deepEqual(ended, close(rival, claim), 'what a refused claim ended')
       }
-      if (answer.outcome === 'grant_changed') return
+      if (!('by' in answer)) return
       const by = rivals.find(({ rival }) => rival.id === answer.by.id)
       assert.equal(by?.causes, answer.outcome, 'the session that a refusal names')
       assert.deepEqual(answer.by, by?.rival)
@@ -168,7 +194,7 @@ export function createModel(): Model {
       const session = find(id)
       if (!session) return null
       if (!isActive(session)) return false
-      events.push(...eventsFor(finish(session, ending)))
+      record(eventsFor(finish(session, ending)))
       return true
     },
 
@@ -176,7 +202,7 @@ export function createModel(): Model {
       const session = find(id)
       if (!session || !isActive(session)) return false
       if (session.expiresAt !== from || session.expiresAt <= now) return false
-      events.push(...eventsFor(change(session, { expiresAt: to })))
+      record(eventsFor(change(session, { expiresAt: to })))
       return true
     },
 
@@ -185,22 +211,22 @@ export function createModel(): Model {
     },
 
     append(event) {
-      events.push(event)
+      record([event])
     },
 
     createGrant(grant, more) {
       grants.push(grant)
-      events.push(...more)
+      record(more)
     },
 
     changeGrant({ from, after }, more, ending) {
       if (findGrant(after.id)?.revision !== from) return { changed: false }
       changeTo(after)
-      events.push(...more)
+      record(more)
       const session = sessions.find((one) => isActive(one) && one.grantId === after.id)
       if (!ending || !session) return { changed: true, ended: null }
       const ended = finish(session, ending.how)
-      events.push(...ending.event(ended))
+      record(ending.event(ended))
       return { changed: true, ended }
     },
 

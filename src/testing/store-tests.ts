@@ -1,5 +1,6 @@
 import type { Store } from '../stores/store.ts'
 import { runRandomCommands } from './commands.ts'
+import { chainRules } from './store/chain.ts'
 import { claimRules } from './store/claims.ts'
 import { crowdRules } from './store/crowds.ts'
 import { endingRules, extensionRules, lapseRules } from './store/endings.ts'
@@ -10,12 +11,29 @@ import { grantEndingRules } from './store/grant-endings.ts'
 import { grantRules } from './store/grants.ts'
 import { identityRules, textRules } from './store/identities.ts'
 import { listRules } from './store/lists.ts'
+import { outboxLeaseRules } from './store/outbox-leases.ts'
+import { outboxListRules } from './store/outbox-lists.ts'
+import { outboxSettlementRules } from './store/outbox-settlements.ts'
+import { outboxUnitRules } from './store/outbox-units.ts'
+import { requestChangeRules } from './store/request-changes.ts'
+import { requestedRules } from './store/request-claims.ts'
+import { requestRules } from './store/requests.ts'
 import { watchRules } from './store/watching.ts'
 
-const allGrantRules = (rule: Rule) => {
-  for (const define of [grantRules, grantChangeRules, consentedRules, grantEndingRules])
-    define(rule)
-}
+type Rules = (rule: Rule) => void
+
+const all =
+  (...rules: readonly Rules[]): Rules =>
+  (rule) => {
+    for (const define of rules) define(rule)
+  }
+
+const allGrantRules = all(grantRules, grantChangeRules, consentedRules, grantEndingRules)
+const allRequestRules = all(requestRules, requestChangeRules, requestedRules)
+const allOutboxRules = all(
+  ...[outboxUnitRules, outboxLeaseRules],
+  ...[outboxSettlementRules, outboxListRules],
+)
 
 export interface StoreTestsOptions {
   /** Called with each store after its test, also a failed one. @default its own `close()` */
@@ -56,7 +74,7 @@ export function storeTests(
     })
   }
 
-  const groups: readonly [string, (rule: Rule) => void][] = [
+  const groups: readonly [string, Rules][] = [
     ['starting', claimRules],
     ['ending', endingRules],
     ['lapses', lapseRules],
@@ -66,6 +84,9 @@ export function storeTests(
     ['words', textRules],
     ['crowds', crowdRules],
     ['grants, where the store has them', allGrantRules],
+    ['requests, where the store has them', allRequestRules],
+    ['the outbox, where the store has it', allOutboxRules],
+    ['the chain, where the store has it', chainRules],
     ['watching, where the store does', watchRules],
   ]
   for (const [name, define] of groups) describe(name, () => define(rule))

@@ -469,7 +469,7 @@ describe('the rule of consent', () => {
     const { grants: _, ...bare } = memoryStore()
     const store = bare as Store
     expect(() => worldOf({ consent: 'required' }, store)).toThrow(
-      'option "consent" must be \'off\' with this store: its section "grants" lacks createGrant, readGrant, listGrants, changeGrant',
+      'option "consent" must be left out with this store: its section "grants" lacks createGrant, readGrant, listGrants, changeGrant',
     )
     expect(() => worldOf({ consent: () => true }, { ...store, grants: {} as never })).toThrow(
       'lacks',

@@ -110,8 +110,10 @@ describe('an unknown option is told by name', () => {
     ['freshAuth.maxAge', { freshAuth: { maxAgeMs: 5, authTime: () => 0, maxAge: 5 } }],
     ['rateLimit.per', { rateLimit: { starts: 1, perMs: 1, per: 1 } }],
     ['guardrails.passwords', { guardrails: { ...noRoutes, passwords: [] } }],
+    ['breakGlass.totp', { breakGlass: { verifySecondFactor: () => true, totp: 6 } }],
+    ['approvals.quora', { approvals: { quora: 2 } }],
     // Features that are not there yet are no silent no-ops.
-    ['breakGlass', { breakGlass: {} }],
+    ['apiTokens', { apiTokens: {} }],
   ])('%s', (name, more) => {
     expect(() => make(more)).toThrow(TypeError)
     expect(() => make(more)).toThrow(`"${name}"`)

@@ -11,6 +11,9 @@ const impersonation = createImpersonation({
   findUser: (id) => ({ id }),
   can: () => false,
   consent: 'required',
+  breakGlass: { verifySecondFactor: () => false },
+  approvals: {},
+  sandbox: { provision: () => ({ id: 'tester' }) as never, dispose: () => {} },
 })
 const app = new Hono()
 app.use('/api/*', impersonate(impersonation))

@@ -12,6 +12,7 @@ const names = {
   'onbehalf/sqlite': ['sqliteStore'],
   'onbehalf/jwt': ['jwtActor'],
   'onbehalf/graphql': ['graphqlClassifier'],
+  'onbehalf/totp': ['totp'],
   'onbehalf/sql': [
     'guardPool',
     'guardSql',
@@ -19,6 +20,8 @@ const names = {
     'impersonationPlugin',
     'allowOutsideRequests',
   ],
+  'onbehalf/notify': ['mail', 'webhook', 'byChannel', 'verifyWebhook'],
+  'onbehalf/opentelemetry': ['instrument'],
   'onbehalf/testing': ['storeTests', 'adapterTests'],
 }
 

@@ -15,7 +15,7 @@ export interface Packed {
   readonly tarball: string
   /** The names in the tarball. */
   readonly files: readonly string[]
-  /** A project with the tarball, express, fastify, hono and graphql. */
+  /** A project with the tarball, express, fastify, hono and the optional peers. */
   readonly project: string
 }
 
@@ -43,7 +43,15 @@ export default async function setup(project: TestProject): Promise<() => Promise
       await npm(['pack', '--json', `--pack-destination=${destination}`], copy),
     )
     const tarball = join(destination, pack.filename)
-    const consumer = await install([tarball, 'express@5', 'fastify@5', 'hono@4', 'graphql@17'])
+    const consumer = await install([
+      tarball,
+      'express@5',
+      'fastify@5',
+      'hono@4',
+      'graphql@17',
+      'otpauth@9',
+      '@opentelemetry/api@1',
+    ])
     folders.push(consumer)
     project.provide('packed', {
       tarball,

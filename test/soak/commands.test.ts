@@ -4,7 +4,7 @@ import { memoryStore } from '../../src/stores/memory.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
 import { runRandomCommands } from '../../src/testing/commands.ts'
 import { type Address, type Connection, connect, kyselyOn } from '../support/connect.ts'
-import { dropDatabase, makeDatabase } from '../support/databases.ts'
+import { dropDatabase, emptyTables, makeDatabase } from '../support/databases.ts'
 import { migrateAt } from '../support/migrate.ts'
 
 process.env.COMMANDS ??= '1000000'
@@ -36,9 +36,7 @@ describe('random commands per store', () => {
     const db = kyselyOn(kind, 'database' in address ? address.database : '', 1)
     await runRandomCommands(
       async () => {
-        await db.deleteFrom('impersonation_sessions').execute()
-        await db.deleteFrom('impersonation_events').execute()
-        await db.deleteFrom('impersonation_grants').execute()
+        await emptyTables(db)
         return connection.store
       },
       { commands },

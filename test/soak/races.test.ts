@@ -2,4 +2,6 @@
 process.env.ROUNDS ??= '1000'
 await import('../stores/races.test.ts')
 await import('../stores/consent-races.test.ts')
+await import('../stores/request-races.test.ts')
+await import('../stores/outbox-races.test.ts')
 await import('../processes/http.test.ts')

@@ -10,8 +10,16 @@ import {
   sessionOf,
   start,
   stopOf,
+  t0,
 } from '../../src/testing/store/fixtures.ts'
 import { changeOf, consent, used } from '../../src/testing/store/grant-fixtures.ts'
+import {
+  allDeliveries,
+  deliveryOf,
+  post,
+  settlementOf,
+} from '../../src/testing/store/outbox-fixtures.ts'
+import { ask, codeOf, stepOf } from '../../src/testing/store/request-fixtures.ts'
 import type { Grant, Session } from '../../src/types.ts'
 import { connect, kyselyOn } from '../support/connect.ts'
 import { describeOn, dropDatabase, kinds, makeDatabase } from '../support/databases.ts'
@@ -95,6 +103,48 @@ for (const kind of kinds) {
           expect(changes.filter(Boolean)).toHaveLength(1)
         }),
       )
+      expect(complaints).toEqual([])
+      await assertConsistent(one)
+    })
+
+    it('never waits in a circle where settlements bring along the same, and leases go on', async () => {
+      const { stores, complaints } = await twoStores()
+      const [one, two] = stores as [Store, Store]
+      for (let round = 0; round < crowd; round++) {
+        const posted = Array.from({ length: 8 }, () => deliveryOf())
+        await post(one, ...posted)
+        const more = Array.from({ length: 20 }, () => deliveryOf({ status: 'skipped' }))
+        const lease = { now: t0, until: t0 + 1, limit: 2 }
+        const settle = ({ outbox }: Store, n: number, brought: typeof more) =>
+          outbox?.changeDelivery(settlementOf(posted[n] ?? deliveryOf()), brought)
+        await Promise.all([
+          ...[0, 1, 2].map((n) => settle(one, n, more)),
+          ...[3, 4, 5].map((n) => settle(two, n, more.toReversed())),
+          ...stores.map(({ outbox }) => outbox?.leaseDeliveries(lease)),
+        ])
+      }
+      expect(complaints).toEqual([])
+      const { outbox } = one
+      expect(outbox && (await allDeliveries(outbox)).length).toBeGreaterThan(crowd * 20)
+    })
+
+    it('never waits in a circle over a request and its code', async () => {
+      const { stores, complaints } = await twoStores()
+      const [one, two] = stores as [Store, Store]
+      for (let round = 0; round < crowd; round++) {
+        const people = { actorId: `actor-${round}`, targetUserId: `target-${round}` }
+        if (!one.requests) throw new Error('This store has no requests.')
+        const request = await ask(one.requests, { ...people, status: 'approved' })
+        const code = codeOf()
+        const used = { ...stepOf(request, { status: 'used' }), events: [] }
+        const [claimed, ...answers] = await Promise.all([
+          one.claimSession(claimOf(sessionOf(people), { request: used, onConflict: 'replace' })),
+          two.requests?.changeRequest(stepOf(request, { status: 'denied' }), [], code),
+          one.requests.changeRequest(stepOf(request, { status: 'expired' }), [], code),
+        ])
+        const made = [claimed.outcome === 'started', ...answers.map((one) => one === 'changed')]
+        expect(made.filter(Boolean)).toHaveLength(1)
+      }
       expect(complaints).toEqual([])
       await assertConsistent(one)
     })

@@ -1,12 +1,15 @@
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { chainVerbs } from '../../src/stores/chain.ts'
 import { kyselyStore, migrate } from '../../src/stores/kysely/index.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
+import { outboxVerbs } from '../../src/stores/outbox.ts'
+import { requestVerbs } from '../../src/stores/requests.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
 import { grantVerbs } from '../../src/stores/store.ts'
 import { storeTests } from '../../src/testing/store-tests.ts'
 import { type Address, kyselyOn, servers } from '../support/connect.ts'
-import { describeOn, dropDatabase, makeDatabase } from '../support/databases.ts'
+import { describeOn, dropDatabase, emptyTables, makeDatabase } from '../support/databases.ts'
 
 /** The same commands each time; `npm run test:soak` throws the dice. */
 const seed = 4711
@@ -15,6 +18,9 @@ it('every store of this package has the sections that its tests pass by where th
   const db = kyselyOn('postgres', 'none')
   for (const store of [memoryStore(), sqliteStore({ file: ':memory:' }), kyselyStore(db)]) {
     expect(Object.keys(store.grants ?? {}), store.name).toEqual([...grantVerbs])
+    expect(Object.keys(store.requests ?? {}), store.name).toEqual([...requestVerbs])
+    expect(Object.keys(store.outbox ?? {}), store.name).toEqual([...outboxVerbs])
+    expect(Object.keys(store.chain ?? {}), store.name).toEqual([...chainVerbs])
   }
 })
 
@@ -58,9 +64,7 @@ for (const server of ['postgres', 'mysql'] as const) {
     storeTests(
       { describe, it },
       async () => {
-        await db.deleteFrom('impersonation_sessions').execute()
-        await db.deleteFrom('impersonation_events').execute()
-        await db.deleteFrom('impersonation_grants').execute()
+        await emptyTables(db)
         if (server === 'mysql' || address.kind === 'sqlite') return kyselyStore(db)
         const { database } = address
         return kyselyStore(db, { listen: () => new pg.Client({ ...servers.postgres, database }) })

@@ -12,6 +12,8 @@ import {
   t0,
 } from '../../src/testing/store/fixtures.ts'
 import { allGrants } from '../../src/testing/store/grant-fixtures.ts'
+import { allDeliveries } from '../../src/testing/store/outbox-fixtures.ts'
+import { allRequests, requestOf } from '../../src/testing/store/request-fixtures.ts'
 import type { GrantStatus } from '../../src/types.ts'
 import { type Address, connect } from '../support/connect.ts'
 import { startWorker } from '../support/crew.ts'
@@ -79,9 +81,58 @@ async function assertGrantsAgree(store: Store): Promise<void> {
   expect(found.revoked).toBeGreaterThan(0)
 }
 
+/** Each revision of a request is an event more; the codes of the first two came with them, or not at all. */
+async function assertRequestsAgree(store: Store): Promise<void> {
+  const { requests } = store
+  if (!requests) throw new Error('This store has no requests.')
+  const events = Map.groupBy(await allEvents(store), ({ details }) => details.request)
+  const sessions = new Map((await allSessions(store)).map((session) => [session.id, session]))
+  const stored = await allRequests(requests)
+  for (const { id, status, revision, sessionId, approvedBy } of stored) {
+    const actions = ['requested', 'approved', 'used'].slice(0, revision)
+    const found = (events.get(id) ?? []).map(({ action }) => action)
+    expect(found.sort()).toEqual(actions.map((action) => `approval.${action}`).sort())
+    expect(status).toBe(['pending', 'approved', 'used'][revision - 1])
+    expect(approvedBy).toEqual(revision > 1 ? ['boss'] : [])
+    expect(sessionId !== null && sessions.has(sessionId)).toBe(revision === 3)
+    for (const n of [1, 2]) {
+      const other = requestOf({ id: `${n} after ${id}` })
+      const answer = await requests.createRequest(other, [], { mark: `${n} ${id}`, at: t0 })
+      expect(answer, 'a code is used with the change it came with').toBe(
+        n <= revision ? 'code_used' : 'created',
+      )
+    }
+  }
+  expect(stored.length - events.size, 'no events of a request that was never stored').toBe(-1)
+  expect(new Set(stored.map(({ revision }) => revision)).size).toBeGreaterThan(1)
+}
+
+/** An event has its delivery and the other way; one that is sent has what follows on it. */
+async function assertDeliveriesAgree(store: Store): Promise<void> {
+  const { outbox } = store
+  if (!outbox) throw new Error('This store has no outbox.')
+  const stored = await allDeliveries(outbox)
+  const notices = stored.filter(({ id }) => !id.startsWith('after '))
+  const events = await allEvents(store)
+  expect(notices.map(({ id }) => id).sort()).toEqual(
+    events.map(({ id }) => `notice of ${id}`).sort(),
+  )
+  const sent = notices.filter(({ status }) => status === 'sent')
+  expect(
+    stored
+      .filter(({ id }) => id.startsWith('after '))
+      .map(({ id }) => id)
+      .sort(),
+  ).toEqual(sent.map(({ id }) => `after ${id}`).sort())
+  for (const { status, attempts, revision } of notices) {
+    expect(revision - attempts).toBe(status === 'sent' ? 2 : 1)
+  }
+  expect(sent.length).toBeGreaterThan(0)
+}
+
 for (const kind of kinds) {
   describeOn(kind, `kill -9, ${kills} times`, () => {
-    it('no session without its events or the other way, no two active, and grants agree with both', async () => {
+    it('no session without its events or the other way, no two active, and grants, requests and deliveries agree', async () => {
       const address = await makeDatabase(kind)
       await migrateAt(address)
       const { store, close } = connect(address)
@@ -96,6 +147,8 @@ for (const kind of kinds) {
 
         await assertConsistent(store)
         await assertGrantsAgree(store)
+        await assertDeliveriesAgree(store)
+        await assertRequestsAgree(store)
         expect((await allSessions(store)).length).toBeGreaterThan(kills)
         expect((await allEvents(store)).length).toBeGreaterThan(kills)
         for (const actorId of ['actor-0', 'actor-1', 'actor-2']) {

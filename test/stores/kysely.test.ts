@@ -19,8 +19,11 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { dialects, kyselyStore, migrate, migrationSql } from '../../src/stores/kysely/index.ts'
 import { openSqlite } from '../../src/stores/kysely/node-sqlite.ts'
 import {
+  deliveriesQuery,
+  dueQuery,
   eventsQuery,
   grantsQuery,
+  requestsQuery,
   sessionsQuery,
   standingQuery,
 } from '../../src/stores/kysely/queries.ts'
@@ -39,6 +42,8 @@ import {
   t0,
 } from '../../src/testing/store/fixtures.ts'
 import { changeOf, consent } from '../../src/testing/store/grant-fixtures.ts'
+import { deliveryOf, post, settlementOf } from '../../src/testing/store/outbox-fixtures.ts'
+import { ask, codeOf, requestOf, stepOf } from '../../src/testing/store/request-fixtures.ts'
 import { sqliteKysely } from '../support/connect.ts'
 
 const opened: Kysely<never>[] = []
@@ -157,6 +162,40 @@ describe('kyselyStore', () => {
         )
         expect(sorting).toEqual([])
       }
+      const expectIndex = (plan: string[], index: string) =>
+        expect(plan).toEqual([
+          expect.stringMatching(
+            new RegExp(`^SEARCH .* USING INDEX impersonation_${index} .*created_at<\\?`),
+          ),
+        ])
+      for (const [filter, index] of [
+        [{}, 'newest'],
+        [{ actorId: 'a' }, 'actor'],
+        [{ targetUserId: 'a' }, 'target'],
+      ] as const) {
+        const plan = planOf(requestsQuery(memoryDb(), 'sqlite', filter, page))
+        expectIndex(plan, `requests_${index}`)
+      }
+      for (const [filter, index] of [
+        [{}, 'newest'],
+        [{ userId: 'a' }, 'user'],
+        [{ userId: 'a', topic: 'notice' }, 'user'],
+      ] as const) {
+        const plan = planOf(deliveriesQuery(memoryDb(), 'sqlite', filter, page))
+        expectIndex(plan, `deliveries_${index}`)
+      }
+    })
+
+    it('finds the requests whose time is up by an index that bounds both', () => {
+      const filter = { status: 'pending', expiredBy: 5 } as const
+      const plan = planOf(requestsQuery(memoryDb(), 'sqlite', filter, { limit: 50 }))
+      expect(plan[0]).toContain('impersonation_requests_due (status=? AND expires_at<?)')
+    })
+
+    it('finds what is due in the order of its index, without sorting', () => {
+      expect(planOf(dueQuery(memoryDb(), 5, 10))).toEqual([
+        expect.stringContaining('impersonation_deliveries_due (status=? AND due_at<?)'),
+      ])
     })
 
     it('finds the grants whose time is up by an index that bounds both', () => {
@@ -184,8 +223,14 @@ describe('a change in SQL', () => {
     await store.acknowledgeLapses('root')
     const grant = await consent(store.grants)
     await store.grants.changeGrant(changeOf(grant), [], null)
+    const request = await ask(store.requests)
+    await store.requests.changeRequest(stepOf(request), [], codeOf())
+    const delivery = deliveryOf()
+    await post(store, delivery)
+    await store.outbox.leaseDeliveries({ now: t0, until: t0 + 1, limit: 1 })
+    await store.outbox.changeDelivery(settlementOf(delivery), [])
     const first = statements.filter((_, n) => statements[n - 1] === 'begin')
-    expect(first).toHaveLength(6)
+    expect(first).toHaveLength(11)
     for (const statement of first) expect(statement).toMatch(/^(delete|insert|update) /)
   })
 
@@ -210,6 +255,26 @@ describe('a change in SQL', () => {
   }
 
   for (const server of ['postgres', 'mysql'] as const) {
+    it(`on ${server} passes by what is locked, and waits for no other's lease`, async () => {
+      const statements: string[] = []
+      const db = new Kysely({ dialect: fakeDialect(server, statements) })
+      await kyselyStore(db).outbox.leaseDeliveries({ now: t0, until: t0 + 1, limit: 9 })
+      expect(statements.find((text) => /^select .*deliveries/.test(text))).toMatch(
+        /order by .due_at., .id. limit \S+ for update skip locked$/,
+      )
+    })
+
+    it(`on ${server} locks a request before any row of a session`, async () => {
+      const statements: string[] = []
+      const db = new Kysely({ dialect: fakeDialect(server, statements) })
+      const request = { ...stepOf(requestOf()), events: [] }
+      await kyselyStore(db).claimSession(claimOf(sessionOf(), { request }))
+      const locks = statements.findIndex((text) => /requests.* for update$/.test(text))
+      const writes = statements.findIndex((text) => /^(insert|update) /.test(text))
+      expect(locks).toBeGreaterThan(0)
+      expect(writes === -1 || writes > locks).toBe(true)
+    })
+
     it(`on ${server} reads what is committed, whatever the server's default`, async () => {
       const statements: string[] = []
       const db = new Kysely({ dialect: fakeDialect(server, statements) })

@@ -22,6 +22,8 @@ import {
   t0,
 } from '../../src/testing/store/fixtures.ts'
 import { allGrants, consent } from '../../src/testing/store/grant-fixtures.ts'
+import { allDeliveries, deliveryOf, post } from '../../src/testing/store/outbox-fixtures.ts'
+import { allRequests, ask, codeOf, requestOf } from '../../src/testing/store/request-fixtures.ts'
 import { type Address, connect, kyselyOn, sqliteKysely } from '../support/connect.ts'
 import { hire } from '../support/crew.ts'
 import { administer, describeOn, dropDatabase, kinds, makeDatabase } from '../support/databases.ts'
@@ -43,6 +45,10 @@ describe('migrationSql', () => {
     expect(() => migrationSql('mssql' as 'mysql')).toThrow(/"dialect" must be one of/)
   })
 })
+
+async function migrateToVersion2(db: Kysely<Tables>): Promise<void> {
+  for (const name of ['0001_sessions', '0002_grants']) await migrations[name]?.up(db)
+}
 
 for (const kind of kinds) {
   describeOn(kind, 'the tables', () => {
@@ -77,11 +83,11 @@ for (const kind of kinds) {
     it('are missed by check too when they are of an older release', async () => {
       const { db } = await emptyDatabase()
       await migrate(db)
-      for (const version of [1, -1]) {
+      for (const version of [3, 2, 1, -1]) {
         await sql`delete from impersonation_schema`.execute(db)
         await sql`insert into impersonation_schema (version) values (${version})`.execute(db)
         await expect(kyselyStore(db).check?.()).rejects.toThrow(
-          `The impersonation tables are at version ${version}, and this release needs 2: run \`await migrate(db)\` from 'onbehalf/kysely' (or apply sql/${kind}.sql) before the first request.`,
+          `The impersonation tables are at version ${version}, and this release needs 4: run \`await migrate(db)\` from 'onbehalf/kysely' (or apply sql/${kind}.sql) before the first request.`,
         )
         await migrate(db)
         await kyselyStore(db).check?.()
@@ -131,8 +137,12 @@ for (const kind of kinds) {
       await migrate(db)
       const store = kyselyStore(db)
       await store.check?.()
-      expect((await migrator.migrateDown()).error).toBeUndefined()
-      await expect(store.check?.()).rejects.toThrow('are at version 1, and this release needs 2')
+      for (const version of [3, 2, 1]) {
+        expect((await migrator.migrateDown()).error).toBeUndefined()
+        await expect(store.check?.()).rejects.toThrow(
+          `are at version ${version}, and this release needs 4`,
+        )
+      }
       expect((await migrator.migrateDown()).error).toBeUndefined()
       await expect(store.check?.()).rejects.toThrow(missing(kind))
       await migrate(db)
@@ -143,23 +153,33 @@ for (const kind of kinds) {
     it('are finished by the next migrate when one was cut off', async () => {
       const { db } = await emptyDatabase()
       const statements = migrationSql(kind).split(';\n').slice(0, -1)
-      const first = 1 + statements.findIndex((text) => text.includes('version) values (1)'))
+      const ends = [1, 2, 3].map(
+        (version) =>
+          1 + statements.findIndex((text) => text.includes(`version) values (${version})`)),
+      )
+      const [first = 0, second = 0, third = 0] = ends
       expect(first).toBeGreaterThan(0)
+      expect(second).toBeGreaterThan(first)
+      expect(third).toBeGreaterThan(second)
       for (let cut = 1; cut < statements.length; cut++) {
         await migrate(db)
         for (const { down } of Object.values(migrations).reverse()) await down(db)
         for (const statement of statements.slice(0, cut)) await sql.raw(statement).execute(db)
         await expect(kyselyStore(db).check?.()).rejects.toThrow(
-          cut < first ? missing(kind) : 'are at version 1, and this release needs 2',
+          cut < first
+            ? missing(kind)
+            : `are at version ${cut < second ? 1 : cut < third ? 2 : 3}, and this release needs 4`,
         )
         await migrate(db)
         await kyselyStore(db).check?.()
       }
       const store = kyselyStore(db)
       await start(store, { grantId: (await consent(store.grants)).id })
+      await ask(store.requests)
+      await post(store, deliveryOf())
     })
 
-    it('of version 1 become those of version 2, with every row, whoever comes first', async () => {
+    it('of version 1 become those of the newest, with every row, whoever comes first', async () => {
       const crew = await hire(4)
       cleanups.push(() => crew.dismiss())
       for (let round = 0; round < 3; round++) {
@@ -172,7 +192,7 @@ for (const kind of kinds) {
           await start(store, { actorId: 'sup', targetUserId: 'bob', grantId: 'elsewhere' }),
         ]
         const events = await allEvents(store)
-        await expect(store.check?.()).rejects.toThrow('are at version 1, and this release needs 2')
+        await expect(store.check?.()).rejects.toThrow('are at version 1, and this release needs 4')
 
         await crew.all(() => ({ do: 'migrate', address }))
         await migrate(db)
@@ -191,7 +211,7 @@ for (const kind of kinds) {
       }
     })
 
-    it('of version 1 are not touched again on the way to version 2', async () => {
+    it('of version 1 are not touched again on the way to the newest', async () => {
       const { db } = await emptyDatabase()
       await migrations['0001_sessions']?.up(db)
       await sql`alter table impersonation_sessions rename to put_aside`.execute(db)
@@ -199,14 +219,74 @@ for (const kind of kinds) {
       await expect(kyselyStore(db).readSession('any')).rejects.toThrow('impersonation_sessions')
     })
 
-    it('of version 2 go back to version 1 and leave its rows', async () => {
+    it('of version 2 become those of the newest, with every row, whoever comes first', async () => {
+      const crew = await hire(4)
+      cleanups.push(() => crew.dismiss())
+      for (let round = 0; round < 3; round++) {
+        const { address, db } = await emptyDatabase()
+        const store = kyselyStore(db)
+        await migrateToVersion2(db)
+        const grants = [await consent(store.grants), await consent(store.grants)].reverse()
+        const session = await start(store, { grantId: grants[0]?.id ?? '' })
+        const events = await allEvents(store)
+        await expect(store.check?.()).rejects.toThrow('are at version 2, and this release needs 4')
+
+        await crew.all(() => ({ do: 'migrate', address }))
+        await migrate(db)
+        await store.check?.()
+        expect(await allSessions(store)).toEqual([session])
+        expect(await allEvents(store)).toEqual(events)
+        expect(await allGrants(store.grants)).toEqual(expect.arrayContaining(grants))
+        const [request, delivery] = [await ask(store.requests), deliveryOf()]
+        await post(store, delivery)
+        expect(await allRequests(store.requests)).toEqual([request])
+        expect(await allDeliveries(store.outbox)).toEqual([delivery])
+        expect(await store.endSession(session.id, endingOf(), endedEvent)).toMatchObject({
+          changed: true,
+        })
+        await assertConsistent(store)
+      }
+    })
+
+    it('of version 2 serve what needs neither requests nor deliveries', async () => {
+      const { db } = await emptyDatabase()
+      const store = kyselyStore(db)
+      await migrateToVersion2(db)
+      const session = await start(store, { grantId: (await consent(store.grants)).id })
+      await store.endSession(session.id, endingOf(), endedEvent)
+      await assertConsistent(store)
+    })
+
+    it('of version 2 are not touched again on the way to the newest', async () => {
+      const { db } = await emptyDatabase()
+      await migrateToVersion2(db)
+      await sql`alter table impersonation_grants rename to put_aside`.execute(db)
+      await migrate(db)
+      await expect(kyselyStore(db).grants.readGrant('any')).rejects.toThrow('impersonation_grants')
+    })
+
+    it('go back a version at a time and leave the rows of the one before', async () => {
       const { db } = await emptyDatabase()
       await migrate(db)
       const store = kyselyStore(db)
+      const grant = await consent(store.grants)
       const session = await start(store)
-      await consent(store.grants)
-      await migrations['0002_grants']?.down(db)
-      await expect(store.check?.()).rejects.toThrow('are at version 1, and this release needs 2')
+      const code = codeOf()
+      await store.requests.createRequest(requestOf(), [], code)
+      await post(store, deliveryOf())
+      for (const name of ['0004_chain', '0003_requests_and_outbox'])
+        await migrations[name]?.down(db)
+      await expect(store.check?.()).rejects.toThrow('are at version 2, and this release needs 4')
+      expect(await allGrants(store.grants)).toEqual([grant])
+      await migrate(db)
+      expect(await allRequests(store.requests)).toEqual([])
+      expect(await allDeliveries(store.outbox)).toEqual([])
+      expect(await store.requests.createRequest(requestOf(), [], code)).toBe('created')
+
+      for (const name of ['0004_chain', '0003_requests_and_outbox', '0002_grants']) {
+        await migrations[name]?.down(db)
+      }
+      await expect(store.check?.()).rejects.toThrow('are at version 1, and this release needs 4')
       expect(await store.readSession(session.id)).toEqual(session)
       await migrate(db)
       expect(await allGrants(store.grants)).toEqual([])

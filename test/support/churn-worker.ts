@@ -1,8 +1,9 @@
 /**
- * A process that starts, stops, revokes and extends without end, with and without grants, until
- * somebody kills it. It tells its parent of every step, so that a kill can come after any number of them.
+ * A process that starts, stops, revokes and extends without end, with and without grants and requests,
+ * and delivers what all of that leaves behind, until somebody kills it. It tells its parent of every step, so that a kill can come after any number of them.
  */
 import { randomUUID } from 'node:crypto'
+import type { RecordedEvent } from '../../src/stores/outbox.ts'
 import type { Store } from '../../src/stores/store.ts'
 import {
   endedEvent,
@@ -15,11 +16,17 @@ import {
   t0,
 } from '../../src/testing/store/fixtures.ts'
 import { changeOf, grantEvent, grantOf } from '../../src/testing/store/grant-fixtures.ts'
+import { deliveryOf, settlementOf } from '../../src/testing/store/outbox-fixtures.ts'
+import { requestEvent, requestOf, stepOf } from '../../src/testing/store/request-fixtures.ts'
 import type { AuditEvent, Grant, Session } from '../../src/types.ts'
 import { connect } from './connect.ts'
 
 const { store } = connect(JSON.parse(process.argv[2] ?? ''), 2)
-const unique = (event: AuditEvent): AuditEvent => ({ ...event, id: randomUUID() })
+/** Every event has an id of its own, and a delivery that is named by it. */
+function unique(event: AuditEvent): RecordedEvent {
+  const id = randomUUID()
+  return { ...event, id, deliveries: [deliveryOf({ id: `notice of ${id}` })] }
+}
 const ended = (session: Session) => endedEvent(session).map(unique)
 const random = (sides: number) => Math.floor(Math.random() * sides)
 
@@ -78,8 +85,49 @@ async function consentStep(store: Store, actorId: string): Promise<void> {
   process.send?.('ended')
 }
 
+/** A request from the question to the start on it: revision 1, 2 and 3, each with its event. */
+async function requestStep(store: Store, actorId: string): Promise<void> {
+  const { requests } = store
+  if (!requests) throw new Error('This store has no requests.')
+  const people = { actorId, targetUserId: `target-${random(4)}` }
+  const request = requestOf({ ...people, id: randomUUID() })
+  const event = (after: typeof request) =>
+    unique(requestEvent(after, { details: { request: request.id } }))
+  await requests.createRequest(request, [event(request)], { mark: `1 ${request.id}`, at: t0 })
+  process.send?.('asked')
+  const yes = stepOf(request, { status: 'approved', approvedBy: ['boss'] })
+  await requests.changeRequest(yes, [event(yes.after)], { mark: `2 ${request.id}`, at: t0 })
+  process.send?.('approved')
+  const session = sessionOf({ ...people, id: randomUUID() })
+  const used = stepOf(yes.after, { status: 'used', sessionId: session.id })
+  await store.claimSession({
+    session,
+    now: t0 + random(40) * minute,
+    onConflict: 'replace',
+    exclusiveTarget: true,
+    request: { ...used, events: [event(used.after)] },
+    events: { started: unique(eventOf('impersonation.started', session)), ended },
+  })
+  process.send?.('claimed')
+}
+
+/** Hands out what is due and settles some of it, each with another delivery that follows on it. */
+async function deliver({ outbox }: Store): Promise<void> {
+  if (!outbox) throw new Error('This store has no outbox.')
+  const now = t0 + minute + random(9)
+  const handed = await outbox.leaseDeliveries({ now, until: now + random(9), limit: 5 })
+  process.send?.('handed out')
+  for (const delivery of handed) {
+    if (random(3) === 0) continue
+    const more = deliveryOf({ id: `after ${delivery.id}`, status: 'skipped' })
+    await outbox.changeDelivery(settlementOf(delivery), [more])
+  }
+  process.send?.('delivered')
+}
+
 async function churn(actorId: string): Promise<never> {
-  for (;;) await (random(2) ? step : consentStep)(store, actorId)
+  const steps = [step, consentStep, consentStep, requestStep, deliver]
+  for (;;) await steps[random(steps.length)]?.(store, actorId)
 }
 
 process.on('disconnect', () => process.exit())

@@ -1,8 +1,10 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import type { DeliveryChange, DeliveryLease } from '../../src/stores/outbox.ts'
+import type { RequestChange, UsedCode } from '../../src/stores/requests.ts'
 import type { GrantChange, SessionEnding, SessionExtension } from '../../src/stores/store.ts'
-import type { Session } from '../../src/types.ts'
+import type { AccessRequest, Delivery, Session } from '../../src/types.ts'
 import type { Address } from './connect.ts'
 
 /** What a worker can be told to do. */
@@ -14,6 +16,7 @@ export type Order =
       readonly now: number
       readonly onConflict: 'replace' | 'reject'
       readonly grant?: GrantChange
+      readonly request?: RequestChange
     }
   | { readonly do: 'end'; readonly id: string; readonly ending: SessionEnding }
   | { readonly do: 'extend'; readonly id: string; readonly change: SessionExtension }
@@ -23,6 +26,11 @@ export type Order =
       readonly ending: SessionEnding | null
     }
   | { readonly do: 'revoke'; readonly grantId: string; readonly ending: SessionEnding }
+  | { readonly do: 'ask'; readonly request: AccessRequest; readonly code: UsedCode | null }
+  | { readonly do: 'changeRequest'; readonly change: RequestChange; readonly code: UsedCode | null }
+  /** As often as there is something to be handed out. */
+  | { readonly do: 'lease'; readonly lease: DeliveryLease }
+  | { readonly do: 'settle'; readonly changes: readonly DeliveryChange[]; readonly more: Delivery }
 
 export interface Crew {
   /** Gives every worker its order at once, and all their answers in the same order. */

@@ -1,9 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import type { Kysely } from 'kysely'
 import { createConnection } from 'mysql2/promise'
 import pg from 'pg'
 import { describe, expect, it } from 'vitest'
+import type { Tables } from '../../src/stores/kysely/schema.ts'
 import { type Address, type Server, servers } from './connect.ts'
 
 export type Kind = Address['kind']
@@ -53,6 +55,17 @@ export async function dropDatabase(address: Address): Promise<void> {
   const force = address.kind === 'postgres' ? ' with (force)' : ''
   await administer(address.kind, `drop database if exists ${address.database}${force}`)
 }
+
+/** Every row goes, and the tables stay. */
+export async function emptyTables(db: Kysely<Tables>): Promise<void> {
+  for (const table of filled) await db.deleteFrom(table).execute()
+}
+
+const filled = [
+  ...(['impersonation_sessions', 'impersonation_events', 'impersonation_grants'] as const),
+  ...(['impersonation_requests', 'impersonation_codes', 'impersonation_deliveries'] as const),
+  'impersonation_links',
+] satisfies readonly (keyof Tables)[]
 
 /** How many connections a server holds for a database; an SQLite file has none. */
 export async function connectionsTo(address: Address): Promise<number> {

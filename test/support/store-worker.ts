@@ -1,9 +1,11 @@
 /** A process that does to a store what its parent says. Runs as it is: Node strips the types. */
 import { randomUUID } from 'node:crypto'
+import type { DeliveryLease } from '../../src/stores/outbox.ts'
 import type { GrantResult, SessionEnding, Store } from '../../src/stores/store.ts'
 import { endedEvent, eventOf, extendedEvent } from '../../src/testing/store/fixtures.ts'
 import { changeOf, grantEvent } from '../../src/testing/store/grant-fixtures.ts'
-import type { AuditEvent, Session } from '../../src/types.ts'
+import { requestEvent } from '../../src/testing/store/request-fixtures.ts'
+import type { AuditEvent, Delivery, Session } from '../../src/types.ts'
 import { connect } from './connect.ts'
 import type { Order } from './crew.ts'
 import { migrateAt } from './migrate.ts'
@@ -21,7 +23,7 @@ async function carryOut(order: Order): Promise<unknown> {
     case 'migrate':
       return migrateAt(order.address)
     case 'claim': {
-      const { session, now, onConflict, grant } = order
+      const { session, now, onConflict, grant, request } = order
       const started = unique(eventOf('impersonation.started', session))
       return store.claimSession({
         session,
@@ -29,6 +31,7 @@ async function carryOut(order: Order): Promise<unknown> {
         onConflict,
         exclusiveTarget: true,
         grant,
+        request: request && { ...request, events: [unique(requestEvent(request.after))] },
         events: { started, ended },
       })
     }
@@ -45,6 +48,32 @@ async function carryOut(order: Order): Promise<unknown> {
     }
     case 'revoke':
       return revoke(order.grantId, order.ending)
+    case 'ask': {
+      const { request, code } = order
+      return store.requests?.createRequest(request, [unique(requestEvent(request))], code)
+    }
+    case 'changeRequest': {
+      const { change, code } = order
+      return store.requests?.changeRequest(change, [unique(requestEvent(change.after))], code)
+    }
+    case 'lease':
+      return leaseAll(order.lease)
+    case 'settle': {
+      const made: boolean[] = []
+      for (const change of order.changes) {
+        made.push((await store.outbox?.changeDelivery(change, [order.more])) ?? false)
+      }
+      return made
+    }
+  }
+}
+
+async function leaseAll(lease: DeliveryLease): Promise<Delivery[]> {
+  const handed: Delivery[] = []
+  for (;;) {
+    const more = (await store.outbox?.leaseDeliveries(lease)) ?? []
+    handed.push(...more)
+    if (more.length === 0) return handed
   }
 }
 

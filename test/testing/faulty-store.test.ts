@@ -1,9 +1,13 @@
 import { expect, it } from 'vitest'
 import { memoryStore } from '../../src/stores/memory.ts'
+import { outboxVerbs } from '../../src/stores/outbox.ts'
+import { requestVerbs } from '../../src/stores/requests.ts'
 import { grantVerbs, storeVerbs } from '../../src/stores/store.ts'
 import { faultyStore } from '../../src/testing/faulty-store.ts'
 import { claimOf, sessionOf, start } from '../../src/testing/store/fixtures.ts'
 import { grantOf } from '../../src/testing/store/grant-fixtures.ts'
+import { deliveryOf, leased, post, settlementOf } from '../../src/testing/store/outbox-fixtures.ts'
+import { requestOf, stepOf } from '../../src/testing/store/request-fixtures.ts'
 
 const none = { active: null, lapse: null }
 
@@ -14,7 +18,10 @@ it('without a plan it is the store, and counts', async () => {
   await store.readStanding('root')
   await store.readStanding('root')
   expect(store.calls).toMatchObject({ claimSession: 1, readStanding: 2, endSession: 0 })
-  expect(Object.keys(store.calls)).toEqual([...storeVerbs, ...grantVerbs])
+  expect(Object.keys(store.calls)).toEqual([
+    ...[...storeVerbs, ...grantVerbs],
+    ...[...requestVerbs, ...outboxVerbs],
+  ])
 })
 
 it('before: rejects and nothing was done', async () => {
@@ -106,4 +113,55 @@ it('has the verbs of grants where its store has them, with their faults', async 
   })
   store.plan({})
   expect(store.calls.readGrant).toBe(0)
+})
+
+it('has the verbs of requests where its store has them, with their faults', async () => {
+  const { requests: _, ...without } = memoryStore()
+  expect(faultyStore(without).requests).toBeUndefined()
+
+  const store = faultyStore(memoryStore(), {
+    createRequest: 'after',
+    readRequest: { 2: 'before' },
+    listRequests: 'garbage',
+    changeRequest: { garbage: 'nonsense' },
+  })
+  const request = requestOf()
+  await expect(store.requests?.createRequest(request, [], null)).rejects.toThrow('then reported')
+  expect(await store.requests?.readRequest(request.id)).toEqual(request)
+  await expect(store.requests?.readRequest(request.id)).rejects.toThrow('before anything was done')
+  expect(await store.requests?.listRequests({}, { limit: 9 })).toBeUndefined()
+  const change = stepOf(request)
+  expect(await store.requests?.changeRequest(change, [], null)).toBe('nonsense')
+  expect(await store.requests?.readRequest(request.id), 'it was done').toEqual(change.after)
+  const [createRequest, readRequest, listRequests, changeRequest] = [1, 3, 1, 1]
+  expect(store.calls).toMatchObject({ createRequest, readRequest, listRequests, changeRequest })
+})
+
+it('has the verbs of the outbox where its store has it, with their faults', async () => {
+  const { outbox: _, ...without } = memoryStore()
+  expect(faultyStore(without).outbox).toBeUndefined()
+
+  const store = faultyStore(memoryStore(), {
+    leaseDeliveries: { 1: 'before', 2: 'after' },
+    changeDelivery: { garbage: 'nonsense' },
+    readDelivery: { 2: 'before' },
+    listDeliveries: 'garbage',
+  })
+  const delivery = deliveryOf()
+  await post(store, delivery)
+  const lease = { now: delivery.dueAt, until: delivery.dueAt + 1, limit: 9 }
+  await expect(store.outbox?.leaseDeliveries(lease)).rejects.toThrow('before anything was done')
+  await expect(store.outbox?.leaseDeliveries(lease)).rejects.toThrow('then reported an error')
+  const handed = leased(delivery, lease.until)
+  expect(await store.outbox?.readDelivery(delivery.id), 'it was done').toEqual(handed)
+  const change = settlementOf(handed)
+  expect(await store.outbox?.changeDelivery(change, [])).toBe('nonsense')
+  await expect(store.outbox?.readDelivery(delivery.id)).rejects.toThrow('before anything was done')
+  expect(await store.outbox?.readDelivery(delivery.id)).toEqual(change.after)
+  expect(await store.outbox?.listDeliveries({}, { limit: 9 })).toBeUndefined()
+  const [leaseDeliveries, changeDelivery, readDelivery, listDeliveries] = [2, 1, 3, 1]
+  expect(store.calls).toMatchObject({
+    ...{ leaseDeliveries, changeDelivery },
+    ...{ readDelivery, listDeliveries },
+  })
 })

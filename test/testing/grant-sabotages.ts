@@ -3,7 +3,7 @@ import type { GrantSection, Store } from '../../src/stores/store.ts'
 /** What is wrong with a store, put around one that keeps the contract. */
 export type Sabotage = (store: Store) => Partial<Store>
 
-type GrantSabotage = (grants: GrantSection, store: Store) => Partial<GrantSection>
+export type GrantSabotage = (grants: GrantSection, store: Store) => Partial<GrantSection>
 
 /** Faults of the section `grants`. */
 export const grantSabotages: Record<string, GrantSabotage> = {

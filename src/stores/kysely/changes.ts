@@ -1,5 +1,5 @@
 import { type Kysely, sql, type Transaction } from 'kysely'
-import type { AuditEvent, Grant, Session } from '../../types.ts'
+import type { Grant, Session } from '../../types.ts'
 import { usedGrant } from '../grant.ts'
 import type { EndResult, GrantChange, SessionEnding, SessionExtension } from '../store.ts'
 import type { Dialect } from './dialect.ts'
@@ -9,7 +9,6 @@ import {
   fromGrantRow,
   fromSessionRow,
   isStorable,
-  toEventRow,
   toGrantRow,
   toInstant,
   toKey,
@@ -18,9 +17,6 @@ import {
 import type { Tables } from './schema.ts'
 
 export type Trx = Transaction<Tables>
-
-/** A row of a multi-row insert takes 17 parameters, and SQLite takes 32,766. */
-const eventsPerInsert = 500
 
 /**
  * Gives whether this call was the one that ended it. With `expiresAt`, only if it is still that.
@@ -96,13 +92,6 @@ export async function acknowledge(trx: Trx, actorId: string): Promise<boolean> {
     .where('lapse_actor_key', '=', toKey(actorId))
     .executeTakeFirst()
   return numUpdatedRows > 0n
-}
-
-export async function insertEvents(trx: Trx, events: readonly AuditEvent[]): Promise<void> {
-  for (let start = 0; start < events.length; start += eventsPerInsert) {
-    const rows = events.slice(start, start + eventsPerInsert).map(toEventRow)
-    await trx.insertInto('impersonation_events').values(rows).execute()
-  }
 }
 
 export async function sessionById(

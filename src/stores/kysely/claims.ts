@@ -2,18 +2,12 @@ import type { Session } from '../../types.ts'
 import { type ClaimedEnding, endedBy, isExpiry, judgeClaim } from '../claim.ts'
 import { usedGrant } from '../grant.ts'
 import type { ClaimResult, SessionClaim } from '../store.ts'
-import {
-  acknowledge,
-  endRow,
-  insertEvents,
-  lockGrants,
-  swapGrant,
-  type Trx,
-  useUp,
-} from './changes.ts'
+import { acknowledge, endRow, lockGrants, swapGrant, type Trx, useUp } from './changes.ts'
 import type { Dialect } from './dialect.ts'
+import { insertEvents } from './events.ts'
 import { takeAdvisoryLocks } from './locks.ts'
 import { exactly } from './queries.ts'
+import { holdsRequest, swapRequest } from './requests.ts'
 import { LostRace } from './retry.ts'
 import { fromSessionRow, toKey, toSessionRow } from './rows.ts'
 
@@ -23,7 +17,7 @@ export async function attemptClaim(
   dialect: Dialect,
   claim: SessionClaim,
 ): Promise<ClaimResult> {
-  const { session, exclusiveTarget, grant } = claim
+  const { session, exclusiveTarget, grant, request } = claim
   const row = toSessionRow(session, exclusiveTarget)
   if (dialect === 'postgres') await takeAdvisoryLocks(trx, claimedNames(claim))
 
@@ -34,7 +28,7 @@ export async function attemptClaim(
     ...judged.endings.map(({ session: rival }) => rival.grantId),
     ...(grant && !refusal ? [grant.after.id] : []),
   ])
-  const lost = !refusal && grant !== undefined && !holds()
+  const lost = refusal ? null : await lostBy()
   const opens = !refusal && !lost
   // Nothing of the actor's own is replaced by a session that does not begin.
   const endings = opens ? judged.endings : judged.endings.filter(isExpiry)
@@ -43,15 +37,22 @@ export async function attemptClaim(
   for (const ending of inOrder(endings)) await endRival(ending)
   if (opens) {
     if (grant && !(await swapGrant(trx, dialect, grant))) throw new LostRace()
+    if (request) await swapRequest(trx, dialect, request)
     await acknowledge(trx, session.actorId)
     await trx.insertInto('impersonation_sessions').values(row).execute()
   }
-  await insertEvents(trx, [
+  await insertEvents(trx, dialect, [
     ...ended.flatMap((rival) => claim.events.ended(rival)),
-    ...(opens ? [claim.events.started] : []),
+    ...(opens ? [claim.events.started, ...(request?.events ?? [])] : []),
   ])
-  if (lost) return { outcome: 'grant_changed', ended }
+  if (lost) return { outcome: lost, ended }
   return refusal ?? { outcome: 'started', ended }
+
+  /** What the claim was made from and is no longer so. The request is locked after the grants. */
+  async function lostBy() {
+    if (grant && !holds()) return 'grant_changed'
+    return request && !(await holdsRequest(trx, dialect, request)) ? 'request_changed' : null
+  }
 
   /** Whether the grant will have the revision that the claim was made from once the endings are done. */
   function holds(): boolean {
@@ -72,11 +73,12 @@ const inOrder = (endings: readonly ClaimedEnding[]) =>
   endings.toSorted((a, b) => (a.session.id < b.session.id ? -1 : 1))
 
 /** What a claim and its rivals want at the same time. */
-export function claimedNames({ session, exclusiveTarget }: SessionClaim): string[] {
+export function claimedNames({ session, exclusiveTarget, request }: SessionClaim): string[] {
   return [
     `actor ${session.actorId}`,
     ...(exclusiveTarget ? [`target ${session.targetUserId}`] : []),
     ...(session.grantId === null ? [] : [grantName(session.grantId)]),
+    ...(request ? [`request ${request.after.id}`] : []),
   ]
 }
 

@@ -126,6 +126,80 @@ const tables: readonly Table[] = [
       due: ['status', 'expires_at'],
     },
   },
+  {
+    name: 'impersonation_requests',
+    since: 3,
+    columns: {
+      id: 'primaryId',
+      kind: 'word',
+      actor_id: 'id',
+      actor_org_id: 'optionalId',
+      target_user_id: 'id',
+      target_org_id: 'optionalId',
+      access_level: 'word',
+      reason: 'optionalText',
+      ticket: 'optionalText',
+      status: 'word',
+      approved_by: 'text',
+      denied_by: 'optionalId',
+      attempts: 'count',
+      created_at: 'instant',
+      expires_at: 'instant',
+      session_id: 'optionalId',
+      revision: 'count',
+    },
+    indexes: {
+      newest: ['created_at', 'id'],
+      actor: ['actor_id', 'created_at', 'id'],
+      target: ['target_user_id', 'created_at', 'id'],
+      due: ['status', 'expires_at'],
+    },
+  },
+  {
+    name: 'impersonation_codes',
+    since: 3,
+    columns: { mark: 'primaryId', at: 'instant' },
+    indexes: {},
+  },
+  {
+    name: 'impersonation_deliveries',
+    since: 3,
+    columns: {
+      id: 'primaryId',
+      topic: 'word',
+      user_id: 'id',
+      channel: 'optionalText',
+      payload: 'text',
+      status: 'word',
+      attempts: 'count',
+      created_at: 'instant',
+      due_at: 'instant',
+      settled_at: 'optionalInstant',
+      error: 'optionalText',
+      revision: 'count',
+    },
+    indexes: {
+      // In the order in which they are handed out.
+      due: ['status', 'due_at', 'id'],
+      newest: ['created_at', 'id'],
+      user: ['user_id', 'created_at', 'id'],
+    },
+  },
+  {
+    name: 'impersonation_links',
+    since: 4,
+    columns: {
+      seq: 'primaryBigNumber',
+      event_id: 'id',
+      key_id: 'word',
+      digest: 'word',
+      personal_digest: 'word',
+      salt: 'optionalWord',
+      mac: 'word',
+    },
+    constraints: () => ['constraint impersonation_links_event unique (event_id)'],
+    indexes: {},
+  },
 ]
 
 /**
@@ -137,6 +211,7 @@ function columnTypes(dialect: Dialect) {
   return {
     primaryId: `varchar(255)${bytes} not null primary key`,
     primaryNumber: 'integer not null primary key',
+    primaryBigNumber: 'bigint not null primary key',
     id: `varchar(255)${bytes} not null`,
     optionalId: `varchar(255)${bytes}`,
     /** An id and the character that ends a key. */

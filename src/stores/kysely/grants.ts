@@ -1,20 +1,15 @@
-import type { Kysely } from 'kysely'
 import type { Grant } from '../../types.ts'
 import type { GrantSection, SessionEnding } from '../store.ts'
-import { endRow, insertEvents, sessionById, swapGrant, type Trx } from './changes.ts'
+import { endRow, sessionById, swapGrant, type Trx } from './changes.ts'
 import { grantName } from './claims.ts'
-import type { Dialect } from './dialect.ts'
-import type { Unit } from './locks.ts'
+import { insertEvents } from './events.ts'
+import type { SectionTools } from './locks.ts'
 import { exactly, grantsQuery } from './queries.ts'
 import type { Queue } from './queue.ts'
 import { LostRace, retried } from './retry.ts'
 import { fromGrantRow, isStorable, toGrantRow, toKey } from './rows.ts'
-import type { Tables } from './schema.ts'
 
-export interface GrantTools {
-  readonly tables: Kysely<Tables>
-  readonly dialect: Dialect
-  readonly unit: Unit
+interface GrantTools extends SectionTools {
   readonly queue: Queue
   /** Tells other processes of actors whose sessions changed. */
   readonly tell: (trx: Trx, actorIds: Iterable<string>) => Promise<void>
@@ -25,7 +20,7 @@ export function grantSection({ tables, dialect, unit, queue, tell }: GrantTools)
     createGrant: (grant, events) =>
       unit(async (trx) => {
         await trx.insertInto('impersonation_grants').values(toGrantRow(grant)).execute()
-        await insertEvents(trx, events)
+        await insertEvents(trx, dialect, events)
       }),
 
     readGrant: (grantId) => retried(() => grantById(grantId)),
@@ -43,9 +38,9 @@ export function grantSection({ tables, dialect, unit, queue, tell }: GrantTools)
           // The grant before its session, like everybody who changes both.
           if (!(await swapGrant(trx, dialect, change))) return { changed: false }
           const ended = ending && (await endUnder(trx, id, ending.how))
-          await insertEvents(trx, events)
+          await insertEvents(trx, dialect, events)
           if (ended) {
-            await insertEvents(trx, ending.event(ended))
+            await insertEvents(trx, dialect, ending.event(ended))
             await tell(trx, [ended.actorId])
           }
           return { changed: true, ended }

@@ -6,6 +6,13 @@ import type { Tables } from './schema.ts'
 
 export type Unit = <T>(work: (trx: Transaction<Tables>) => Promise<T>) => Promise<T>
 
+/** What every section of the store works with. */
+export interface SectionTools {
+  readonly tables: Kysely<Tables>
+  readonly dialect: Dialect
+  readonly unit: Unit
+}
+
 /** Gives a function that runs a change in a transaction of its own, again when it lost a race. */
 export function unitOf(db: Kysely<Tables>, dialect: Dialect): Unit {
   return (work) =>

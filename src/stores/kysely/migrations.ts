@@ -24,6 +24,8 @@ export interface ImpersonationMigration {
 export const migrations: Readonly<Record<string, ImpersonationMigration>> = Object.freeze({
   '0001_sessions': migrationTo(1),
   '0002_grants': migrationTo(2),
+  '0003_requests_and_outbox': migrationTo(3),
+  '0004_chain': migrationTo(4),
 })
 
 /** The version that this release needs; each migration stores its own number. */

@@ -1,8 +1,10 @@
 import { type Expression, type Kysely, type SelectQueryBuilder, type SqlBool, sql } from 'kysely'
+import type { DeliveryFilter } from '../outbox.ts'
+import type { RequestFilter } from '../requests.ts'
 import type { EventFilter, GrantFilter, Page, SessionFilter } from '../store.ts'
 import type { Dialect } from './dialect.ts'
 import { isStorable } from './rows.ts'
-import type { EventRow, GrantRow, SessionRow, Tables } from './schema.ts'
+import type { DeliveryRow, EventRow, GrantRow, RequestRow, SessionRow, Tables } from './schema.ts'
 
 /**
  * Whether a column is this very string. MySQL takes `root ` for `root` in every collation that
@@ -101,9 +103,7 @@ export function grantsQuery(
     target_user_id: filter.targetUserId,
   })
   if (!conditions) return null
-  const { expiredBy } = filter
-  if (expiredBy !== undefined) conditions.push(sql<SqlBool>`expires_at <= ${expiredBy}`)
-  conditions.push(...olderThan('created_at', page))
+  conditions.push(...overBy(filter.expiredBy), ...olderThan('created_at', page))
   return db
     .selectFrom('impersonation_grants')
     .selectAll()
@@ -111,6 +111,70 @@ export function grantsQuery(
     .orderBy('created_at', 'desc')
     .orderBy('id', 'desc')
     .limit(page.limit)
+}
+
+/** Null when nothing can match. */
+export function requestsQuery(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  filter: RequestFilter,
+  page: Page,
+): SelectQueryBuilder<Tables, 'impersonation_requests', RequestRow> | null {
+  const conditions = equalities(dialect, {
+    kind: filter.kind,
+    status: filter.status,
+    actor_id: filter.actorId,
+    target_user_id: filter.targetUserId,
+  })
+  if (!conditions) return null
+  conditions.push(...within('created_at', filter.from, undefined), ...overBy(filter.expiredBy))
+  conditions.push(...olderThan('created_at', page))
+  return db
+    .selectFrom('impersonation_requests')
+    .selectAll()
+    .where((eb) => eb.and(conditions))
+    .orderBy('created_at', 'desc')
+    .orderBy('id', 'desc')
+    .limit(page.limit)
+}
+
+/** Null when nothing can match. */
+export function deliveriesQuery(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  filter: DeliveryFilter,
+  page: Page,
+): SelectQueryBuilder<Tables, 'impersonation_deliveries', DeliveryRow> | null {
+  const conditions = equalities(dialect, {
+    status: filter.status,
+    topic: filter.topic,
+    user_id: filter.userId,
+  })
+  if (!conditions) return null
+  conditions.push(...olderThan('created_at', page))
+  return db
+    .selectFrom('impersonation_deliveries')
+    .selectAll()
+    .where((eb) => eb.and(conditions))
+    .orderBy('created_at', 'desc')
+    .orderBy('id', 'desc')
+    .limit(page.limit)
+}
+
+/** What may be handed out, the longest due first: in the order of an index, so that no more is looked at. */
+export function dueQuery(
+  db: Kysely<Tables>,
+  now: number,
+  limit: number,
+): SelectQueryBuilder<Tables, 'impersonation_deliveries', DeliveryRow> {
+  return db
+    .selectFrom('impersonation_deliveries')
+    .selectAll()
+    .where('status', '=', 'pending')
+    .where('due_at', '<=', now)
+    .orderBy('due_at')
+    .orderBy('id')
+    .limit(limit)
 }
 
 type Conditions = Expression<SqlBool>[]
@@ -132,6 +196,10 @@ function within(column: string, from: number | undefined, to: number | undefined
     ...(from === undefined ? [] : [sql<SqlBool>`${ref} >= ${from}`]),
     ...(to === undefined ? [] : [sql<SqlBool>`${ref} < ${to}`]),
   ]
+}
+
+function overBy(expiredBy: number | undefined): Conditions {
+  return expiredBy === undefined ? [] : [sql<SqlBool>`expires_at <= ${expiredBy}`]
 }
 
 /** The first comparison alone bounds the index; the second settles ties. */

@@ -46,7 +46,7 @@ export function toInstant(at: number): number {
 export const orNull = <T, R>(value: T | null, to: (value: T) => R): R | null =>
   value === null ? null : to(value)
 
-const fromInstant = (at: Instant): number => Number(at)
+export const fromInstant = (at: Instant): number => Number(at)
 
 export function toSessionRow(session: Session, exclusiveTarget: boolean): SessionRow {
   return {

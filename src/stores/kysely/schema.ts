@@ -4,6 +4,10 @@ export interface Tables {
   impersonation_sessions: SessionRow
   impersonation_events: EventRow
   impersonation_grants: GrantRow
+  impersonation_requests: RequestRow
+  impersonation_codes: CodeRow
+  impersonation_deliveries: DeliveryRow
+  impersonation_links: LinkRow
 }
 
 /** Some drivers give a bigint as a string, so that no digit is lost. */
@@ -77,4 +81,57 @@ export interface GrantRow {
   decided_at: Instant | null
   expires_at: Instant
   revision: number
+}
+
+export interface RequestRow {
+  id: string
+  kind: string
+  actor_id: string
+  actor_org_id: string | null
+  target_user_id: string
+  target_org_id: string | null
+  access_level: string
+  reason: string | null
+  ticket: string | null
+  status: string
+  /** JSON: an array of ids. */
+  approved_by: string
+  denied_by: string | null
+  attempts: number
+  created_at: Instant
+  expires_at: Instant
+  session_id: string | null
+  revision: number
+}
+
+/** One-time codes that were tried. */
+export interface CodeRow {
+  mark: string
+  at: Instant
+}
+
+export interface DeliveryRow {
+  id: string
+  topic: string
+  user_id: string
+  channel: string | null
+  /** JSON. */
+  payload: string
+  status: string
+  attempts: number
+  created_at: Instant
+  due_at: Instant
+  settled_at: Instant | null
+  error: string | null
+  revision: number
+}
+
+export interface LinkRow {
+  seq: Instant
+  event_id: string
+  key_id: string
+  digest: string
+  personal_digest: string
+  salt: string | null
+  mac: string
 }

@@ -1,14 +1,18 @@
 import { CompiledQuery, type Kysely } from 'kysely'
-import type { GrantSection, Store } from '../store.ts'
-import { acknowledge, endStored, extendRow, insertEvents, sessionById } from './changes.ts'
+import type { Store } from '../store.ts'
+import { chainSection } from './chain.ts'
+import { acknowledge, endStored, extendRow, sessionById } from './changes.ts'
 import { attemptClaim, claimedNames } from './claims.ts'
 import { type Dialect, dialectOf } from './dialect.ts'
+import { insertEvents } from './events.ts'
 import { grantSection } from './grants.ts'
 import { type ListenClient, listenFor, notify } from './listen.ts'
 import { unitOf } from './locks.ts'
 import { checkSchema } from './migrations.ts'
+import { outboxSection } from './outbox.ts'
 import { eventsQuery, sessionsQuery, standingQuery } from './queries.ts'
 import { createQueue } from './queue.ts'
+import { requestSection } from './requests.ts'
 import { retried } from './retry.ts'
 import { fromEventRow, fromSessionRow, isStorable, toKey } from './rows.ts'
 import type { SessionRow, Tables } from './schema.ts'
@@ -27,8 +31,11 @@ export interface KyselyStoreOptions {
   readonly listen?: () => ListenClient
 }
 
+/** A store that lacks no section. */
+export type FullStore = Store & Required<Pick<Store, 'grants' | 'requests' | 'outbox' | 'chain'>>
+
 /**
- * Keeps sessions, grants and events in your Postgres, MySQL, MariaDB or SQLite, through your kysely
+ * Keeps sessions, grants, requests, events and the outbox in your Postgres, MySQL, MariaDB or SQLite, through your kysely
  * instance, which stays yours: the store opens and closes nothing, and your plugins do not touch
  * its queries. Make the tables with `migrate(db)` first.
  *
@@ -44,10 +51,7 @@ export interface KyselyStoreOptions {
  * await migrate(db)
  * const impersonation = createImpersonation({ store: kyselyStore(db), findUser, can })
  */
-export function kyselyStore<DB>(
-  db: Kysely<DB>,
-  options: KyselyStoreOptions = {},
-): Store & { readonly grants: GrantSection } {
+export function kyselyStore<DB>(db: Kysely<DB>, options: KyselyStoreOptions = {}): FullStore {
   const { listen } = options
   const dialect = dialectOf(db, options.dialect)
   if (db.isTransaction) throw new TypeError('"db" must not be a transaction.')
@@ -100,7 +104,7 @@ export function kyselyStore<DB>(
       return unit(async (trx) => {
         const result = await endStored(trx, dialect, sessionId, ending)
         if (!result?.changed) return result
-        if (event) await insertEvents(trx, event(result.session))
+        if (event) await insertEvents(trx, dialect, event(result.session))
         await tell(trx, [result.session.actorId])
         return result
       })
@@ -112,7 +116,7 @@ export function kyselyStore<DB>(
         if (!(await extendRow(trx, dialect, sessionId, change))) return null
         const session = await sessionById(trx, dialect, sessionId)
         if (!session) return null
-        await insertEvents(trx, event(session))
+        await insertEvents(trx, dialect, event(session))
         await tell(trx, [session.actorId])
         return session
       })
@@ -125,7 +129,7 @@ export function kyselyStore<DB>(
       })
     },
 
-    appendEvents: (events) => unit((trx) => insertEvents(trx, events)),
+    appendEvents: (events) => unit((trx) => insertEvents(trx, dialect, events)),
 
     async listEvents(filter, page) {
       const query = eventsQuery(tables, dialect, filter, page)
@@ -133,6 +137,9 @@ export function kyselyStore<DB>(
     },
 
     grants: grantSection({ tables, dialect, unit, queue, tell }),
+    requests: requestSection({ tables, dialect, unit }),
+    outbox: outboxSection({ tables, dialect, unit }),
+    chain: chainSection({ tables }),
 
     ...(listen && { watch: (watcher) => listenFor(listen, watcher) }),
 

@@ -254,6 +254,11 @@ export function routeRules(
       // Of a feature that is switched off.
       '/grants',
       '/me/grants',
+      '/break-glass',
+      '/break-glass/x/confirm',
+      '/approvals',
+      '/approvals/x/approve',
+      '/test-sessions',
       '/tokens',
       '/start/x',
     ]) {

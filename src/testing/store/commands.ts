@@ -2,17 +2,19 @@ import assert from 'node:assert/strict'
 import { accessLevels, endings, type Session } from '../../types.ts'
 import { eventOf, sessionOf, t0 } from './fixtures.ts'
 import { claimedGrant, grantFor } from './grant-commands.ts'
+import { claimedRequest } from './request-commands.ts'
 import {
   actors,
   anySession,
   type Command,
-  ended,
+  endedIn,
   endingAt,
   lifeEvent,
   log,
   nextSerial,
   pageFrom,
   pageOf,
+  recorded,
   targets,
 } from './world.ts'
 
@@ -30,23 +32,25 @@ const claim: Command = async (world) => {
     createdAt: now,
     expiresAt: now + 1 + dice.roll(20),
   })
-  const request = {
+  const wanted = {
     session,
     now,
     onConflict: dice.pick(['replace', 'reject'] as const),
     exclusiveTarget: !dice.oneIn(4),
     grant: claimedGrant(world, session),
-    events: { started: lifeEvent('started', session), ended },
+    request: claimedRequest(world, session),
+    events: { started: recorded(world, lifeEvent('started', session)), ended: endedIn(world) },
   }
-  const { onConflict, exclusiveTarget, grant } = request
-  log(world, 'claim', session, onConflict, exclusiveTarget, grant)
-  model.claim(request, await store.claimSession(request))
+  const { onConflict, exclusiveTarget, grant, request } = wanted
+  log(world, 'claim', session, onConflict, exclusiveTarget, grant, request)
+  model.claim(wanted, await store.claimSession(wanted))
 }
 
 const end: Command = async (world) => {
   const { dice, model, store } = world
   const id = anySession(world)
   const ending = endingAt(world, dice.pick(endings))
+  const ended = endedIn(world)
   log(world, 'end', id, ending)
   const expected = model.end(id, ending, ended)
   const answer = await store.endSession(id, ending, ended)
@@ -61,7 +65,9 @@ const extend: Command = async (world) => {
   const change = { from, to: from + 1 + dice.roll(10), now }
   log(world, 'extend', id, change)
   const serial = nextSerial(world)
-  const event = (session: Session) => [lifeEvent(`extended ${serial}`, session, 'extended')]
+  const event = (session: Session) => [
+    recorded(world, lifeEvent(`extended ${serial}`, session, 'extended')),
+  ]
   const moved = model.extend(id, change.from, change.to, now, event)
   const answer = await store.extendSession(id, change, event)
   assert.deepEqual(answer, moved ? model.session(id) : null, 'the session after an extension')
@@ -82,8 +88,8 @@ const append: Command = async (world) => {
     sessionId: null,
   })
   log(world, 'append', event.id)
-  model.append(event)
-  await store.appendEvents([event])
+  model.append(recorded(world, event))
+  await store.appendEvents([recorded(world, event)])
 }
 
 const readStanding: Command = async ({ store, model, dice }) => {

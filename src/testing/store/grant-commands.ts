@@ -11,12 +11,13 @@ import { grantEvent, grantOf } from './grant-fixtures.ts'
 import {
   actors,
   type Command,
-  ended,
+  endedIn,
   endingAt,
   log,
   nextSerial,
   pageFrom,
   pageOf,
+  recorded,
   targets,
   type World,
 } from './world.ts'
@@ -62,7 +63,7 @@ const request: Command = async (world) => {
     expiresAt: now + dice.roll(20),
     ...(dice.oneIn(2) && { status: 'granted', decidedAt: now }),
   })
-  const event = grantEvent(grant, { id: `${grant.id} requested`, at: now })
+  const event = recorded(world, grantEvent(grant, { id: `${grant.id} requested`, at: now }))
   log(world, 'request', grant)
   model.createGrant(grant, [event])
   await sectionOf(world).createGrant(grant, [event])
@@ -83,8 +84,9 @@ const change: Command = async (world) => {
     accessLevel: dice.pick(accessLevels),
   })
   const ends = (status === 'revoked' || status === 'expired') && !dice.oneIn(4)
-  const ending = ends ? { how: endingAt(world, status), event: ended } : null
-  const event = grantEvent(wanted.after, { id: `${id} changed ${nextSerial(world)}`, at: now })
+  const ending = ends ? { how: endingAt(world, status), event: endedIn(world) } : null
+  const told = { id: `${id} changed ${nextSerial(world)}`, at: now }
+  const event = recorded(world, grantEvent(wanted.after, told))
   log(world, 'change', wanted, ending?.how)
   const expected = model.changeGrant(wanted, [event], ending)
   const answer = await sectionOf(world).changeGrant(wanted, [event], ending)

@@ -43,8 +43,10 @@ export const grantEvent = (grant: Grant, changes: Partial<AuditEvent> = {}): Aud
   ...changes,
 })
 
-/** Those that a session has in common with its grant. */
-export function peopleOf({ actorId, actorOrgId, targetUserId, targetOrgId }: Grant) {
+type People = Pick<Grant, 'actorId' | 'actorOrgId' | 'targetUserId' | 'targetOrgId'>
+
+/** Those that a session has in common with its grant, or with the request it starts on. */
+export function peopleOf({ actorId, actorOrgId, targetUserId, targetOrgId }: People) {
   return { actorId, actorOrgId, targetUserId, targetOrgId }
 }
 

@@ -1,8 +1,10 @@
-import type { Page, Place, SessionEnding, Store } from '../../stores/store.ts'
+import type { RecordedEvent } from '../../stores/outbox.ts'
+import type { EventsFor, Page, Place, SessionEnding, Store } from '../../stores/store.ts'
 import type { AuditEvent, Ending, EventAction, Session } from '../../types.ts'
 import type { Dice } from '../dice.ts'
 import type { Model } from '../model.ts'
 import { eventOf, t0 } from './fixtures.ts'
+import { deliveryOf } from './outbox-fixtures.ts'
 
 /** Few people, so that they are often in each other's way. */
 export const actors = ['root', 'sup', 'Root']
@@ -51,9 +53,26 @@ export function lifeEvent(what: string, session: Session, action = what): AuditE
   return eventOf(`impersonation.${action}` as EventAction, session, { id })
 }
 
-export const ended = (session: Session): AuditEvent[] => [
-  lifeEvent('ended', session, session.status),
-]
+/** Makes the event of an ending, with what has to be delivered on its account. */
+export const endedIn =
+  (world: World): EventsFor =>
+  (session) => [recorded(world, lifeEvent('ended', session, session.status))]
+
+/** An event with none, one or two deliveries: which follows from its id, as everything about it does. */
+export function recorded({ store }: World, event: AuditEvent): RecordedEvent {
+  const sum = [...event.id].reduce((sum, letter) => sum + letter.charCodeAt(0), 0)
+  if (!store.outbox || sum % 3 === 0) return event
+  const deliveries = Array.from({ length: sum % 3 }, (_, n) =>
+    deliveryOf({
+      id: `${event.id} tells ${n}`,
+      userId: event.targetUserId ?? 'nobody',
+      payload: { action: event.action, n },
+      createdAt: event.at,
+      dueAt: event.at + (sum % 5),
+    }),
+  )
+  return { ...event, deliveries }
+}
 
 export type ListPage = Page & { readonly before?: Place }
 

@@ -1,0 +1,157 @@
+import { isRecord } from '../checks.ts'
+import type { ChainedEvent, ChainHead, ChainSection, Link } from '../stores/chain.ts'
+import type { AuditEvent } from '../types.ts'
+import { type ChainKeys, digestOf, macOf, personalDigestOf } from './seal.ts'
+
+/** A place of the chain to keep elsewhere: what was cut off or rewritten after it shows. */
+export interface Checkpoint extends ChainHead {
+  /** When it was taken, in ms since the epoch. */
+  readonly at: number
+}
+
+export interface VerifyOptions {
+  /** Checks what events say only where they are of this session; links always. @default all */
+  readonly sessionId?: string
+  /** … from this instant on, in ms since the epoch. @default the first */
+  readonly from?: number
+  /** … and before this one. @default the last */
+  readonly to?: number
+  /** Taken earlier, and kept where whoever writes to the database can't. */
+  readonly checkpoint?: Checkpoint
+  /** Told after each page, with how many links were checked. */
+  readonly onProgress?: (checked: number) => void
+}
+
+export interface Verification {
+  readonly ok: boolean
+  /** How many links were checked. */
+  readonly checked: number
+  /** The first that does not hold. */
+  readonly firstBad?: BadLink
+}
+
+export interface BadLink {
+  readonly seq: number | null
+  readonly eventId: string | null
+  readonly problem: Problem
+}
+
+export type Problem =
+  /** The event does not say any more what it said when it was sealed. */
+  | 'event_changed'
+  | 'event_missing'
+  /** A link was changed, moved or made by somebody without the key. */
+  | 'link_forged'
+  | 'link_missing'
+  | 'key_unknown'
+  /**
+   * An event that nobody sealed is newer than the first sealed one, and not older than `from`: somebody put it
+   * in, or a process without the key has stored it.
+   */
+  | 'event_added'
+  /** The chain ends before the checkpoint. */
+  | 'cut_off'
+  /** Another chain than the one that the checkpoint was taken of. */
+  | 'rewritten'
+
+const pageSize = 2000
+
+/** Walks the whole chain, page by page, and names the first link or event that does not hold. */
+export async function verifyChain(
+  chain: ChainSection,
+  keys: ChainKeys,
+  options: VerifyOptions = {},
+): Promise<Verification> {
+  const { checkpoint, from = 0, onProgress } = options
+  // Read first: the chain may grow meanwhile, and never shrinks.
+  const marks = [await chain.readHead(), checkpoint].filter((mark) => mark != null)
+  let last: Link | null = null
+  let began = Number.POSITIVE_INFINITY
+
+  for await (const chained of linksOf(chain, onProgress)) {
+    const { link, event } = chained
+    const problem = problemOf(chained, last, keys, options) ?? misplaced(link, marks, checkpoint)
+    if (problem) return result(last, { seq: link.seq, eventId: link.eventId, problem })
+    last = link
+    if (event) began = Math.min(began, event.at)
+  }
+  const seq = last?.seq ?? 0
+  if (marks.some((mark) => mark.seq > seq))
+    return result(last, { seq: seq + 1, eventId: null, problem: 'cut_off' })
+  if (last === null) return result(last)
+  const [added] = await chain.readUnsealed(Math.max(began + 1, from), 1)
+  return result(last, added && { seq: null, eventId: added.id, problem: 'event_added' })
+}
+
+async function* linksOf(
+  chain: ChainSection,
+  onProgress: VerifyOptions['onProgress'],
+): AsyncGenerator<ChainedEvent> {
+  let after = 0
+  for (;;) {
+    const page = await chain.readLinks(after, pageSize)
+    yield* page
+    after = page.at(-1)?.link.seq ?? after
+    onProgress?.(after)
+    if (page.length < pageSize) return
+  }
+}
+
+function result(last: Link | null, bad?: BadLink): Verification {
+  return { ok: !bad, checked: last?.seq ?? 0, ...(bad && { firstBad: bad }) }
+}
+
+/** Whether another link stands where the head or the checkpoint stood. */
+function misplaced(
+  link: Link,
+  marks: readonly ChainHead[],
+  checkpoint: Checkpoint | undefined,
+): Problem | null {
+  const wrong = marks.find((mark) => mark.seq === link.seq && mark.mac !== link.mac)
+  if (!wrong) return null
+  return wrong === checkpoint ? 'rewritten' : 'link_forged'
+}
+
+function problemOf(
+  { link, event }: ChainedEvent,
+  head: Link | null,
+  { secrets }: ChainKeys,
+  options: VerifyOptions,
+): Problem | null {
+  if (link.seq !== (head?.seq ?? 0) + 1) return 'link_missing'
+  const key = secrets.get(link.keyId)
+  if (!key) return 'key_unknown'
+  if (macOf(link, head, key) !== link.mac) return 'link_forged'
+  if (!event) return 'event_missing'
+  // Whatever was asked for: no other writes such, and what it says of its own instant is not to be believed.
+  if (!isSealable(event)) return 'event_changed'
+  return isAsked(event, options) && !holds(event, link) ? 'event_changed' : null
+}
+
+/** What reads the same as something else once it is JSON, or is not JSON at all, was never sealed. */
+function isSealable({ at, details }: AuditEvent): boolean {
+  if (!Number.isSafeInteger(at) || !isRecord(details)) return false
+  for (const name in details) {
+    const value = details[name]
+    if (typeof value === 'number' && !Number.isFinite(value)) return false
+  }
+  return true
+}
+
+function holds(event: AuditEvent, { eventId, digest, personalDigest, salt }: Link): boolean {
+  if (event.id !== eventId || digestOf(event, personalDigest) !== digest) return false
+  // What was erased can't be checked; what stands there can't be what it was.
+  if (salt === null) return !hasPersonalData(event)
+  return personalDigestOf(event, salt) === personalDigest
+}
+
+const hasPersonalData = ({ reason, ipAddress, userAgent, details }: AuditEvent): boolean =>
+  [reason, ipAddress, userAgent, details.ended_note ?? null].some((value) => value !== null)
+
+function isAsked(event: AuditEvent, { sessionId, from, to }: VerifyOptions): boolean {
+  return (
+    (sessionId === undefined || event.sessionId === sessionId) &&
+    event.at >= (from ?? Number.NEGATIVE_INFINITY) &&
+    event.at < (to ?? Number.POSITIVE_INFINITY)
+  )
+}

@@ -1,0 +1,59 @@
+import { type ChainKeys, macOf } from '../audit/seal.ts'
+import type { ChainHead, ChainSection } from '../stores/chain.ts'
+import { keyVariables } from './chain-keys.ts'
+import type { Tools } from './command.ts'
+import { isMissingTable } from './sentences.ts'
+
+/** What becomes of the events that a command stores. */
+export interface Sealing {
+  /** What they are sealed with; undefined where they are not. */
+  readonly keys?: ChainKeys
+  /** Why they are not, and what comes of it; undefined where nothing is chained. */
+  readonly warning?: string
+}
+
+/**
+ * Looks whether events can be sealed. Never rejects: no seal is worth a session that goes on. A link
+ * made with a key that is not the servers' could never be mended, so a key has to fit the last link.
+ */
+export async function sealingFor(tools: Pick<Tools, 'store' | 'chainKeys' | 'sentence'>) {
+  const { store, chainKeys, sentence } = tools
+  let given: ChainKeys | string | undefined
+  try {
+    given = chainKeys()
+  } catch (error) {
+    given = error instanceof Error ? error.message : String(error)
+  }
+  try {
+    const head = await store.chain.readHead()
+    if (typeof given === 'string') return unsealed(given, head !== null)
+    if (head === null) return given ? { keys: given } : {}
+    if (!given) return unsealed(`${keyVariables.key} is not set.`)
+    const misfit = await misfitOf(store.chain, given, head)
+    return misfit === null ? { keys: given } : unsealed(misfit)
+  } catch (error) {
+    if (given === undefined && isMissingTable(error)) return {}
+    return unsealed(`The chain of audit events can’t be read: ${sentence(error)}`)
+  }
+}
+
+function unsealed(why: string, chained = true): Sealing {
+  const found = chained ? ', and onbehalf verify will find that as event_added' : ''
+  return { warning: `${why} What this stores of audit events is not sealed${found}.` }
+}
+
+/** Why the last link does not hold with the keys, as a sentence; null when it does. */
+export async function misfitOf(
+  chain: ChainSection,
+  { secrets }: ChainKeys,
+  { seq }: ChainHead,
+): Promise<string | null> {
+  const links = (await chain.readLinks(Math.max(0, seq - 2), 2)).map(({ link }) => link)
+  const last = links.find((link) => link.seq === seq)
+  const before = links.find((link) => link.seq === seq - 1) ?? null
+  if (!last || (seq > 1 && !before)) return 'A link at the end of the chain is missing.'
+  const key = secrets.get(last.keyId)
+  if (!key) return `The last link was made with the key ${last.keyId}, which is not given here.`
+  if (macOf(last, before, key) === last.mac) return null
+  return 'The last link does not hold with the key that is given here: the key is another than the servers’, or somebody without it made the link.'
+}

@@ -1,0 +1,93 @@
+import {
+  type AccessRequest,
+  accessLevels,
+  type Delivery,
+  deliveryStatuses,
+  deliveryTopics,
+  type Grant,
+  grantStatuses,
+  requestKinds,
+  requestStatuses,
+  type Session,
+  sessionStatuses,
+} from '../types.ts'
+
+import type { ChainHead } from './chain.ts'
+
+/** Whether what a store hands out is what the contract says it is. */
+
+export function isSession(value: unknown): value is Session {
+  const session = value as Session | null | undefined
+  return (
+    typeof session === 'object' &&
+    session !== null &&
+    filled(session.id) &&
+    filled(session.actorId) &&
+    filled(session.targetUserId) &&
+    session.actorId !== session.targetUserId &&
+    accessLevels.includes(session.accessLevel) &&
+    sessionStatuses.includes(session.status) &&
+    Number.isFinite(session.createdAt) &&
+    Number.isFinite(session.expiresAt) &&
+    (session.status === 'active') === (session.endedAt === null)
+  )
+}
+
+export function isGrant(value: unknown): value is Grant {
+  const grant = value as Grant | null | undefined
+  return (
+    typeof grant === 'object' &&
+    grant !== null &&
+    filled(grant.id) &&
+    filled(grant.actorId) &&
+    filled(grant.targetUserId) &&
+    accessLevels.includes(grant.accessLevel) &&
+    grantStatuses.includes(grant.status) &&
+    Number.isFinite(grant.expiresAt) &&
+    Number.isSafeInteger(grant.revision)
+  )
+}
+
+export function isRequest(value: unknown): value is AccessRequest {
+  const request = value as AccessRequest | null | undefined
+  return (
+    typeof request === 'object' &&
+    request !== null &&
+    filled(request.id) &&
+    filled(request.actorId) &&
+    filled(request.targetUserId) &&
+    requestKinds.includes(request.kind) &&
+    requestStatuses.includes(request.status) &&
+    accessLevels.includes(request.accessLevel) &&
+    Array.isArray(request.approvedBy) &&
+    request.approvedBy.every(filled) &&
+    Number.isSafeInteger(request.attempts) &&
+    Number.isFinite(request.expiresAt) &&
+    Number.isSafeInteger(request.revision)
+  )
+}
+
+export function isDelivery(value: unknown): value is Delivery {
+  const delivery = value as Delivery | null | undefined
+  return (
+    typeof delivery === 'object' &&
+    delivery !== null &&
+    filled(delivery.id) &&
+    filled(delivery.userId) &&
+    deliveryTopics.includes(delivery.topic) &&
+    deliveryStatuses.includes(delivery.status) &&
+    typeof delivery.payload === 'object' &&
+    Number.isSafeInteger(delivery.attempts) &&
+    Number.isFinite(delivery.dueAt) &&
+    Number.isSafeInteger(delivery.revision)
+  )
+}
+
+export function isHead(value: unknown): value is ChainHead {
+  const head = value as ChainHead | null | undefined
+  return (
+    typeof head === 'object' && head !== null && Number.isSafeInteger(head.seq) && filled(head.mac)
+  )
+}
+
+const filled = (value: unknown) => typeof value === 'string' && value !== ''

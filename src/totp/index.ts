@@ -1,0 +1,1 @@
+export { type TotpAlgorithm, type TotpOptions, totp, totpAlgorithms } from './totp.ts'
