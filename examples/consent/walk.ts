@@ -72,7 +72,7 @@ async function tell(): Promise<void> {
   })
   await ask('sam', 'POST /notes', {}, 401, { code: 'grant_revoked' })
   await mail('sam', /Alice/)
-  await mail('alice', /ended/i)
+  await mail('alice', /has left/)
   await ask('sam', 'POST /impersonation/stop', {}, 200, { session_id: first.session_id })
 
   title('The level that may do everything takes a colleague as well')
@@ -95,7 +95,7 @@ async function tell(): Promise<void> {
   await mail('alice', /Sam/)
   await ask('sam', 'POST /notes', {}, 201, { written_by: 'alice' })
   await ask('sam', 'POST /impersonation/stop', {}, 200, { status: 'stopped' })
-  await mail('alice', /ended/i)
+  await mail('alice', /has left/)
 
   title('An emergency: Bob is asleep, and wants no mail. Two people, two second factors')
   const emergency = { target_user_id: 'bob', reason: 'His shop sells at zero' }
@@ -113,7 +113,7 @@ async function tell(): Promise<void> {
   await ask('sam', 'GET /impersonation/status', null, 200, { break_glass: true })
   await mail('bob', /Sam/)
   await ask('sam', 'POST /impersonation/stop', {}, 200, { session_id: glass.session_id })
-  await mail('bob', /ended/i)
+  await mail('bob', /has left/)
 
   title('A test session: what a role sees, in nobody’s account')
   const test = { role: 'member', reason: 'What does a member see?' }

@@ -1,5 +1,5 @@
-import { checkAudit } from '../audit-option.ts'
 import type { ChainKeys } from '../audit/seal.ts'
+import { checkAudit } from '../audit-option.ts'
 import type { Store } from '../stores/store.ts'
 import { UsageError } from './faults.ts'
 

@@ -33,8 +33,8 @@ interface Result {
   readonly outcome: Outcome
   readonly session: Session | null
   readonly error?: string
-  /** Whether its event is in the chain; left out where there is none, and where the event is still owed. */
-  readonly sealed?: boolean
+  /** Whether its event is stored, and not still owed. */
+  readonly stored?: boolean
 }
 
 export const revokeCommand: Command<Args> = {
@@ -135,8 +135,8 @@ async function ended(tools: Tools, revoker: Revoker, result: Result, note: strin
     if (!answer) return { id, outcome: 'not_found', session: null } as const
     const { status } = answer.session
     const outcome = !answer.changed ? 'ended_before' : status === 'expired' ? status : 'revoked'
-    const sealed = hasEnded({ outcome }) && !answer.owed ? revoker.sealed : undefined
-    return { id, outcome, session: answer.session, ...(sealed !== undefined && { sealed }) }
+    const stored = outcome !== 'ended_before' && !answer.owed
+    return { id, outcome, session: answer.session, stored } as const
   } catch (error) {
     return { id, outcome: 'failed', session, error: tools.sentence(error) } as const
   }
@@ -145,7 +145,11 @@ async function ended(tools: Tools, revoker: Revoker, result: Result, note: strin
 async function exitOf(tools: Tools, revoker: Revoker, results: readonly Result[]): Promise<Exit> {
   const failed = results.some(({ outcome }) => outcome === 'failed' || outcome === 'not_found')
   try {
-    await revoker.settle()
+    const unsealed = await revoker.settle()
+    if (unsealed > 0)
+      await tools.err.write(
+        `${count(unsealed, 'event')} could not be sealed, and onbehalf verify will find that as event_added.\n`,
+      )
   } catch (error) {
     const why = tools.sentence(error)
     await tools.err.write(`Ended, but without an audit event, which could not be stored: ${why}\n`)
@@ -188,7 +192,12 @@ function lineOf({ id, outcome, session, error }: Result): string {
   return `${harmless(`${id}: ${words[outcome]}${who}${error ? `: ${error}` : ''}`)}\n`
 }
 
-function jsonOf({ id, outcome, session, error }: Result): string {
-  const wire = session && sessionToWire(session)
-  return `${oneLine({ id, outcome, session: wire, ...(error && { error }) })}\n`
+function jsonOf(result: Result, { keys, warning }: Sealing = {}): string {
+  const { id, outcome, session, error, stored } = result
+  return `${oneLine({
+    ...{ id, outcome, session: session && sessionToWire(session) },
+    ...(error && { error }),
+    ...(stored && keys && { sealed: true }),
+    ...(stored && warning !== undefined && { sealed: false, warning }),
+  })}\n`
 }

@@ -1,4 +1,9 @@
-import { type Problem, type Verification, type VerifyOptions, verifyChain } from '../audit/verify.ts'
+import {
+  type Problem,
+  type Verification,
+  type VerifyOptions,
+  verifyChain,
+} from '../audit/verify.ts'
 import type { ChainedEvent, ChainHead, ChainSection } from '../stores/chain.ts'
 import { type Given, refuseWords, spanOf } from './args.ts'
 import { keyVariables } from './chain-keys.ts'
@@ -28,7 +33,9 @@ Only a checkpoint that was kept elsewhere shows that the end was cut off.`,
     to: { value: 'instant', help: 'compare events before' },
     session: { value: 'id', help: 'compare events of this session; links are all checked' },
     checkpoint: { value: 'seq:mac', help: 'what --print-checkpoint has printed before' },
-    'print-checkpoint': { help: 'when all holds, print the last link as seq:mac, and nothing else' },
+    'print-checkpoint': {
+      help: 'when all holds, print the last link as seq:mac, and nothing else',
+    },
     quiet: { help: 'show no progress, and nothing when all holds' },
   },
 
@@ -60,7 +67,9 @@ Only a checkpoint that was kept elsewhere shows that the end was cut off.`,
       const { compared } = seen
       await out.write(`${JSON.stringify(documentOf(verification, compared(), mark))}\n`)
     } else {
-      const told = ok ? goodWords(verification, seen.compared()) : badWords(verification, seen.page())
+      const told = ok
+        ? goodWords(verification, seen.compared())
+        : badWords(verification, seen.page())
       if (!ok || !quiet) await (printCheckpoint ? err : out).write(`${harmless(told)}\n`)
       if (printCheckpoint && mark) await out.write(`${mark}\n`)
     }
@@ -124,7 +133,11 @@ function badWords({ checked, firstBad }: Verification, page: readonly ChainedEve
   return `${problem}: ${what} does not hold, after ${count(checked, 'link')} checked. ${meanings[problem]}${key}`
 }
 
-function documentOf({ ok, checked, firstBad }: Verification, compared: number, mark: string | null) {
+function documentOf(
+  { ok, checked, firstBad }: Verification,
+  compared: number,
+  mark: string | null,
+) {
   const bad = firstBad && {
     seq: firstBad.seq,
     event_id: firstBad.eventId,

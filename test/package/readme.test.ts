@@ -71,6 +71,10 @@ import './guardrails.ts'
 import './classify.ts'
 import './graphql.ts'
 import './consent.ts'
+import './break-glass.ts'
+import './sandbox.ts'
+import './notify.ts'
+import './audit.ts'
 import './charged.ts'
 import './beyond.ts'
 import './sql.ts'
@@ -133,6 +137,10 @@ beforeAll(async () => {
     'fastify@5',
     'hono@4',
     'graphql@17',
+    'otpauth@9',
+    'nodemailer@10',
+    '@types/nodemailer@8',
+    '@opentelemetry/api@1',
     'kysely@0.29',
     'pg@8',
     '@types/pg@8',

@@ -51,7 +51,12 @@ const eventColumns = [
 
 export function chainSection({ tables }: Pick<SectionTools, 'tables'>): ChainSection {
   return {
-    readHead: () => read((number) => headQuery(tables, number).executeTakeFirst()).then(toHead),
+    async readHead() {
+      const row = await read((number) => headQuery(tables, number).executeTakeFirst())
+      const head = toHead(row)
+      // Somebody's own row, which the walk over the links comes upon.
+      return head && Number.isSafeInteger(head.seq) ? head : null
+    },
 
     async readLinks(after, limit) {
       const rows = await read((number) =>

@@ -1,0 +1,58 @@
+import { once } from 'node:events'
+import { expect, it, vi } from 'vitest'
+import { assertSealed, countActions } from '../support/audited.ts'
+import { connect } from '../support/connect.ts'
+import { startWorker } from '../support/crew.ts'
+import { describeOn, dropDatabase, kinds, makeDatabase } from '../support/databases.ts'
+import { migrateAt } from '../support/migrate.ts'
+
+const processes = 8
+const rounds = Number(process.env.ROUNDS ?? 10)
+vi.setConfig({ testTimeout: 60_000 + rounds * 3_000 })
+
+interface Done {
+  readonly started: number
+  readonly refused: number
+  readonly failed: number
+}
+
+for (const kind of kinds) {
+  describeOn(kind, `${processes} engines that seal at once`, () => {
+    it('make one chain of every start, stop, revocation and refusal', async () => {
+      const address = await makeDatabase(kind)
+      const { store, close } = connect(address)
+      try {
+        await migrateAt(address)
+        const workers = Array.from({ length: processes }, () =>
+          startWorker('audit-worker.ts', JSON.stringify(address), String(rounds)),
+        )
+        await Promise.all(workers.map((worker) => once(worker, 'message')))
+        const ends = workers.map(async (worker): Promise<Done> => {
+          const exit = once(worker, 'exit')
+          let last: unknown
+          worker.on('message', (message) => {
+            last = message
+          })
+          worker.send('begin')
+          expect(await exit).toEqual([0, null])
+          return last as Done
+        })
+        const done = await Promise.all(ends)
+        const sum = (name: keyof Done) => done.reduce((total, each) => total + each[name], 0)
+
+        const counts = countActions(await assertSealed(store))
+        const started = counts['impersonation.started'] ?? 0
+        expect(started).toBeGreaterThan(0)
+        // A start whose answer was lost may have happened.
+        expect(started).toBeGreaterThanOrEqual(sum('started'))
+        expect(started).toBeLessThanOrEqual(sum('started') + sum('failed'))
+        expect(counts['impersonation.refused']).toBe(sum('refused'))
+        expect(counts['impersonation.revoked']).toBeGreaterThan(0)
+        expect(counts['impersonation.stopped']).toBeGreaterThan(0)
+      } finally {
+        await close()
+        await dropDatabase(address)
+      }
+    })
+  })
+}
