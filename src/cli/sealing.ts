@@ -1,8 +1,12 @@
+import { sql } from 'kysely'
 import { type ChainKeys, macOf } from '../audit/seal.ts'
 import type { ChainHead, ChainSection } from '../stores/chain.ts'
+import { takeAdvisoryLocks } from '../stores/kysely/locks.ts'
 import { keyVariables } from './chain-keys.ts'
 import type { Tools } from './command.ts'
 import { isMissingTable } from './sentences.ts'
+
+const patienceS = 3
 
 /** What becomes of the events that a command stores. */
 export interface Sealing {
@@ -16,7 +20,7 @@ export interface Sealing {
  * Looks whether events can be sealed. Never rejects: no seal is worth a session that goes on. A link
  * made with a key that is not the servers' could never be mended, so a key has to fit the last link.
  */
-export async function sealingFor(tools: Pick<Tools, 'store' | 'chainKeys' | 'sentence'>) {
+export async function sealingFor(tools: Tools): Promise<Sealing> {
   const { store, chainKeys, sentence } = tools
   let given: ChainKeys | string | undefined
   try {
@@ -25,6 +29,7 @@ export async function sealingFor(tools: Pick<Tools, 'store' | 'chainKeys' | 'sen
     given = error instanceof Error ? error.message : String(error)
   }
   try {
+    await demandFree(tools)
     const head = await store.chain.readHead()
     if (typeof given === 'string') return unsealed(given, head !== null)
     if (head === null) return given ? { keys: given } : {}
@@ -33,8 +38,27 @@ export async function sealingFor(tools: Pick<Tools, 'store' | 'chainKeys' | 'sen
     return misfit === null ? { keys: given } : unsealed(misfit)
   } catch (error) {
     if (given === undefined && isMissingTable(error)) return {}
-    return unsealed(`The chain of audit events can’t be read: ${sentence(error)}`)
+    return unsealed(`The chain of audit events can’t be used: ${sentence(error)}`)
   }
+}
+
+/**
+ * Somebody who is stuck while they seal would keep the session going for as long: in Postgres without end.
+ * SQLite has one lock for everything, and gives up by itself.
+ */
+async function demandFree({ db, dialect }: Tools): Promise<void> {
+  if (dialect === 'sqlite') return
+  await db.transaction().execute(async (trx) => {
+    if (dialect === 'postgres') {
+      await sql`set local lock_timeout = ${sql.lit(patienceS * 1000)}`.execute(trx)
+      await trx.selectFrom('impersonation_links').select('seq').limit(1).execute()
+      await takeAdvisoryLocks(trx, ['chain'])
+    } else {
+      await sql`set session innodb_lock_wait_timeout = ${sql.lit(patienceS)}`.execute(trx)
+      // What sealing locks, as the store does.
+      await sql`select version from impersonation_schema where version = 4 for update`.execute(trx)
+    }
+  })
 }
 
 function unsealed(why: string, chained = true): Sealing {

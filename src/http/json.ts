@@ -12,6 +12,9 @@ export function json(body: unknown, status = 200, headers: Record<string, string
   })
 }
 
+/** No line of any format. */
+const incomplete = '\n!!! THIS FILE IS INCOMPLETE: reading failed. Export it again.\n'
+
 /** A file, sent as it is made: however large it is, it takes the memory of one piece. */
 export function download(
   pieces: AsyncIterable<string>,
@@ -20,11 +23,19 @@ export function download(
 ): Response {
   const iterator = pieces[Symbol.asyncIterator]()
   const encoder = new TextEncoder()
+  let fault: { readonly error: unknown } | undefined
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
-      const { done, value } = await iterator.next()
-      if (done) controller.close()
-      else controller.enqueue(encoder.encode(value))
+      if (fault) return controller.error(fault.error)
+      try {
+        const { done, value } = await iterator.next()
+        if (done) controller.close()
+        else controller.enqueue(encoder.encode(value))
+      } catch (error) {
+        // Some servers end an answer that fails in the middle as if it were whole: it says so itself.
+        fault = { error }
+        controller.enqueue(encoder.encode(incomplete))
+      }
     },
     async cancel() {
       await iterator.return?.()

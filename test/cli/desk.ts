@@ -109,7 +109,8 @@ export async function openDesk(kind: Kind = 'sqlite'): Promise<Desk> {
       const [out, err] = [paper(), paper()]
       const database = await openDatabase(url, { folder: root, make: false })
       try {
-        const whole = { ...database, out, err, now: Date.now, json: false, ...tools }
+        const own = { out, err, now: Date.now, json: false, chainKeys: () => undefined }
+        const whole = { ...database, ...own, ...tools }
         return { code: await command.run(whole, args), out: out.text, err: err.text }
       } finally {
         await database.close()

@@ -10,6 +10,7 @@ import { schemaVersion } from '../../src/stores/kysely/migrations.ts'
 import { eventOf, minute, sessionOf } from '../../src/testing/store/fixtures.ts'
 import type { Delivery } from '../../src/types.ts'
 import { describeOn, kinds } from '../support/databases.ts'
+import { keysOf, sealEvents, secretOf, startBefore } from './chains.ts'
 import { type Desk, openDesk } from './desk.ts'
 
 for (const kind of kinds) {
@@ -20,8 +21,8 @@ for (const kind of kinds) {
     })
     afterEach(() => desk.close())
 
-    async function examine(now = Date.now) {
-      const { code, out } = await desk.cli(['doctor', '--json'], { now })
+    async function examine(now = Date.now, env: Record<string, string> = {}) {
+      const { code, out } = await desk.cli(['doctor', '--json'], { now, env })
       const { ok, checks } = JSON.parse(out) as { ok: boolean; checks: Check[] }
       expect(code).toBe(ok ? 0 : 1)
       return Object.fromEntries(
@@ -34,7 +35,7 @@ for (const kind of kinds) {
       await desk.start()
       const found = await examine()
       expect(Object.keys(found)).toEqual([
-        ...['reachable', 'clock', 'schema', 'sessions', 'keys', 'outbox'],
+        ...['reachable', 'clock', 'schema', 'sessions', 'keys', 'outbox', 'chain'],
         ...(kind === 'postgres' ? ['listen'] : []),
       ])
       expect(Object.values(found).filter((line) => !line.startsWith('ok '))).toEqual([])
@@ -101,6 +102,37 @@ for (const kind of kinds) {
       expect((await examine()).outbox).toMatch(
         /, 1 given up\. Overdue: .* Given up: the column error/,
       )
+    })
+
+    it('tells of the chain, and whether the key that is given is its own', async () => {
+      const [secret, other] = [secretOf(), secretOf()]
+      const chain = async (env: Record<string, string>) => {
+        const line = (await examine(Date.now, env)).chain ?? ''
+        expect(line).not.toMatch(/s3cret/)
+        for (const hidden of [secret, other]) expect(line).not.toContain(hidden)
+        return line
+      }
+      const key = { ONBEHALF_AUDIT_KEY: secret }
+      expect(await chain({})).toMatch(/^ok no audit event is sealed\./)
+      expect(await chain(key)).toMatch(/^ok a key is given, and there are no events yet\./)
+      await startBefore(desk)
+      expect(await chain(key)).toMatch(/^warn a key is given, and of the audit events none is/)
+
+      await sealEvents(desk, keysOf(secret), 1)
+      expect(await chain(key)).toMatch(/^ok 1 link, and the last one holds\./)
+      await sealEvents(desk, keysOf(secret), 3)
+      expect(await chain(key)).toMatch(/^ok 4 links, and the last one holds\./)
+      expect(await chain({})).toMatch(/^warn 4 links, and no key is given here\. Set ONBEHALF/)
+      const wrong = await chain({ ONBEHALF_AUDIT_KEY: other })
+      expect(wrong).toMatch(/^fail 4 links\. The last link does not hold with the key .*Compare/)
+      const named = await chain({ ...key, ONBEHALF_AUDIT_KEY_ID: '2031' })
+      expect(named).toMatch(/^fail 4 links\. The last link was made with the key default, which/)
+      const short = await chain({ ONBEHALF_AUDIT_KEY: 's3cret' })
+      expect(short).toMatch(/^fail 4 links, and the key .* can’t be used\. ONBEHALF_AUDIT_KEY must/)
+      await execute('delete from impersonation_links where seq = 3')
+      expect(await chain(key)).toMatch(/^fail 4 links\. A link at the end of the chain is missing/)
+      await execute('drop table impersonation_links')
+      expect(Object.keys(await examine())).not.toContain('chain')
     })
 
     it.each<[fault: string, statement: string, found: RegExp]>([

@@ -9,7 +9,7 @@ import { readUrl } from '../../src/cli/url.ts'
 import { administer, describeOn } from '../support/databases.ts'
 import { cli, root, spawned } from './desk.ts'
 
-const commands = [['sessions'], ['revoke', 'x'], ['export'], ['doctor'], ['migrate']]
+const commands = [['sessions'], ['revoke', 'x'], ['export'], ['verify'], ['doctor'], ['migrate']]
 
 describe('nobody answers', () => {
   it.each(['postgres', 'mysql'])('a closed port of %s', async (kind) => {
@@ -140,7 +140,7 @@ describe('a driver that is missing', () => {
 
 describe('a file', () => {
   it('is made by nobody but migrate', async () => {
-    for (const argv of commands.slice(0, 4)) {
+    for (const argv of commands.slice(0, 5)) {
       const { code, err } = await cli([...argv, '--database', 'sqlite:none/such.db'])
       expect(code).toBe(1)
       expect(err).toMatch(/There is no file .*such\.db\. The command onbehalf migrate makes one\./)

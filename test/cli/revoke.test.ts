@@ -1,12 +1,17 @@
 import { once } from 'node:events'
+import { sql, type Transaction } from 'kysely'
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { sealOf } from '../../src/audit/seal.ts'
 import { createRevoker } from '../../src/cli/ending.ts'
 import { revokeCommand } from '../../src/cli/revoke.ts'
+import { insertLinks } from '../../src/stores/kysely/chain.ts'
 import { kyselyStore } from '../../src/stores/kysely/index.ts'
-import { eventOf, minute, nextId } from '../../src/testing/store/fixtures.ts'
+import type { Tables } from '../../src/stores/kysely/schema.ts'
+import { eventOf, minute, nextId, sessionOf } from '../../src/testing/store/fixtures.ts'
 import type { Delivery } from '../../src/types.ts'
 import { describeOn } from '../support/databases.ts'
+import { keysOf, sealEvents, secretOf, startBefore } from './chains.ts'
 import { type Desk, jsonLines, openDesk, spawned } from './desk.ts'
 
 let desk: Desk
@@ -202,6 +207,109 @@ describe('a revocation', () => {
   })
 })
 
+describe('the seal of a revocation', () => {
+  const [secret, other] = [secretOf(), secretOf()]
+  const env = { ONBEHALF_AUDIT_KEY: secret }
+  const verify = () => desk.cli(['verify'], { env })
+
+  it.each<[name: string, env: Record<string, string>, why: RegExp]>([
+    ['no key', {}, /^ONBEHALF_AUDIT_KEY is not set\./],
+    ['a short key', { ONBEHALF_AUDIT_KEY: 's3cret' }, /^ONBEHALF_AUDIT_KEY must be a secret/],
+    ['another key', { ONBEHALF_AUDIT_KEY: other }, /^The last link does not hold with the key/],
+    [
+      'the key under another name',
+      { ...env, ONBEHALF_AUDIT_KEY_ID: '2031' },
+      /^The last link was made with the key default, which is not given here\./,
+    ],
+  ])('is left out with %s, and the session ends all the same', async (_name, given, why) => {
+    await sealEvents(desk, keysOf(secret), 2)
+    const [one, two] = [await startBefore(desk), await startBefore(desk, 'a', 'b')]
+    const { code, err } = await desk.cli(['revoke', one.id], { env: given })
+    expect(code).toBe(0)
+    expect(err).toMatch(why)
+    expect(err).toContain('is not sealed, and onbehalf verify will find that as event_added.\n')
+    const json = await desk.cli(['revoke', two.id, '--json'], { env: given })
+    expect(jsonLines(json.out)).toMatchObject([
+      { outcome: 'revoked', sealed: false, warning: expect.stringMatching(why) },
+    ])
+    expect([await statusOf(one.id), await statusOf(two.id)]).toEqual(['revoked', 'revoked'])
+    for (const hidden of [secret, other, 's3cret'])
+      expect(err + json.out + json.err).not.toContain(hidden)
+    expect(await desk.store.chain.readHead()).toMatchObject({ seq: 2 })
+    expect((await verify()).out).toMatch(/^event_added: /)
+  })
+
+  it('begins a chain where a key is given', async () => {
+    const session = await startBefore(desk)
+    expect((await desk.cli(['revoke', session.id], { env })).err).toBe('1 session ended.\n')
+    expect((await verify()).out).toBe('1 link holds.\n')
+  })
+
+  it('is of the current key, where the last link is of an older one', async () => {
+    await sealEvents(desk, keysOf(other, '2029'), 1)
+    const session = await startBefore(desk)
+    const both = {
+      ...{ ...env, ONBEHALF_AUDIT_KEY_ID: '2030' },
+      ONBEHALF_AUDIT_OLD_KEYS: JSON.stringify({ 2029: other }),
+    }
+    expect((await desk.cli(['revoke', session.id], { env: both })).err).toBe('1 session ended.\n')
+    const links = await desk.store.chain.readLinks(0, 10)
+    expect(links.map(({ link }) => link.keyId)).toEqual(['2029', '2030'])
+    expect((await desk.cli(['verify'], { env: both })).out).toBe('2 links hold.\n')
+  })
+
+  it('is warned of by --dry-run, and not where nothing is chained or nothing ends', async () => {
+    const session = await startBefore(desk)
+    const preview = () => desk.cli(['revoke', session.id, '--dry-run'])
+    expect((await preview()).err).toBe('1 session would end. Nothing was changed.\n')
+    await sealEvents(desk, keysOf(secret), 1)
+    expect((await preview()).err).toMatch(/^ONBEHALF_AUDIT_KEY is not set\./)
+    expect((await desk.cli(['revoke', '--actor', 'nobody'])).err).toBe('0 sessions ended.\n')
+  })
+
+  it('keeps no session, whatever became of the links', async () => {
+    await sealEvents(desk, keysOf(secret), 1)
+    const [one, two] = [await startBefore(desk), await startBefore(desk, 'a', 'b')]
+    await desk.db.schema.dropTable('impersonation_links').execute()
+    const keyed = await desk.cli(['revoke', one.id], { env })
+    expect(keyed.code).toBe(0)
+    expect(keyed.err).toMatch(/^The chain of audit events can’t be used: .* is not sealed/)
+    expect((await desk.cli(['revoke', two.id])).err).toBe('1 session ended.\n')
+    expect([await statusOf(one.id), await statusOf(two.id)]).toEqual(['revoked', 'revoked'])
+    expect(await eventsOf(one.id)).toHaveLength(2)
+  })
+
+  it('is there for an event that is stored afterwards, or goes without it', async () => {
+    await sealEvents(desk, keysOf(secret), 1)
+    const [one, two] = [await startBefore(desk), await startBefore(desk, 'a', 'b')]
+    const revokeBy = (id: string, refused: Pick<Desk['store'], 'appendEvents'>) =>
+      desk.call(revokeCommand, argsFor(id), {
+        json: true,
+        chainKeys: () => keysOf(secret),
+        store: {
+          ...desk.store,
+          ...refused,
+          endSession: (id, ending, events) =>
+            events ? Promise.reject(new Error('lost')) : desk.store.endSession(id, ending, events),
+        },
+      })
+    const late = await revokeBy(one.id, desk.store)
+    expect(late).toMatchObject({ code: 0, err: '' })
+    expect(jsonLines(late.out)[0]).not.toHaveProperty('sealed')
+    expect((await verify()).out).toBe('2 links hold.\n')
+
+    const without = await revokeBy(two.id, {
+      appendEvents: async (events) => {
+        if (events.some(({ seal }) => seal)) throw new Error('no link')
+        await desk.store.appendEvents(events)
+      },
+    })
+    expect(without).toMatchObject({ code: 0, err: expect.stringMatching(/^1 event could not be/) })
+    expect(await eventsOf(two.id)).toHaveLength(2)
+    expect((await verify()).out).toMatch(/^event_added: /)
+  })
+})
+
 const argsFor = (...ids: string[]) => ({
   ids,
   filter: {},
@@ -274,3 +382,39 @@ describeOn('postgres', 'a revocation from the command line', () => {
     }
   })
 })
+
+for (const kind of ['postgres', 'mysql'] as const) {
+  describeOn(kind, 'a revocation where somebody is stuck', () => {
+    const secret = secretOf()
+
+    it.each<[who: string, take: (trx: Transaction<Tables>) => Promise<unknown>]>([
+      [
+        'while they seal',
+        (trx) => {
+          const event = eventOf('impersonation.started', sessionOf())
+          const seal = sealOf(event, keysOf(secret))
+          return insertLinks(trx, kind, [{ ...event, seal }])
+        },
+      ],
+      ...(kind === 'postgres'
+        ? ([['with the table', (trx) => sql`lock table impersonation_links`.execute(trx)]] as const)
+        : []),
+    ])('%s, does not wait for them', async (_who, take) => {
+      const desk = await openDesk(kind)
+      try {
+        await sealEvents(desk, keysOf(secret), 1)
+        const session = await startBefore(desk)
+        await desk.db.transaction().execute(async (trx) => {
+          await take(trx)
+          const env = { ONBEHALF_AUDIT_KEY: secret }
+          const { code, err } = await desk.cli(['revoke', session.id], { env })
+          expect(code).toBe(0)
+          expect(err).toMatch(/^The chain of audit events can’t be used: .*lock .*not sealed/i)
+        })
+        expect((await desk.store.readSession(session.id))?.status).toBe('revoked')
+      } finally {
+        await desk.close()
+      }
+    })
+  })
+}

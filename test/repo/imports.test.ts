@@ -58,6 +58,19 @@ describe('imports point one way', () => {
     ],
     ['stores know no audit but its events', /^src\/stores\//, /^src\/audit\/(?!events\.ts)/],
     [
+      'notify knows no routes and no pipeline',
+      /^src\/notify\//,
+      /^src\/(http|pipeline|telemetry|jwt|sql|graphql|testing)\//,
+    ],
+    [
+      'nobody below knows notify',
+      /^src\/(lifecycle|pipeline|stores|audit|http)\//,
+      /^src\/notify\//,
+    ],
+    ['nobody imports the command line', /^(?!src\/cli\/)/, /^src\/cli\//],
+    ['one-time codes are the affair of one entry', /^(?!src\/totp\/)/, /^otpauth/],
+    ['OpenTelemetry is the affair of one entry', /^(?!src\/opentelemetry\/)/, /^@opentelemetry/],
+    [
       'the nouns and the codes know nobody else',
       /^src\/(types|errors)\.ts$/,
       /^src\/(?!types|errors)/,

@@ -8,14 +8,14 @@ import { connect } from './connect.ts'
 
 const [address = '', rounds = 'Infinity'] = process.argv.slice(2)
 const { store } = connect(JSON.parse(address), 2)
-/** Refusals are stored beside the answer: whoever goes in peace waits for them. */
+/** Refusals are stored beside the answer, or soon after it: whoever goes in peace waits for them. */
 const noted: Promise<void>[] = []
 const engine = createImpersonation<Person>({
   store: {
     ...store,
     appendEvents(events) {
       const stored = store.appendEvents(events)
-      noted.push(stored)
+      if (events.some(({ action }) => action === 'impersonation.refused')) noted.push(stored)
       return stored
     },
   },
@@ -77,6 +77,7 @@ const both = Array.from({ length: 2 }, async () => {
   for (let n = 0; n < Number(rounds); n++) await round()
 })
 await Promise.all(both)
+while (noted.length < done.refused) await new Promise(setImmediate)
 await Promise.all(noted)
 // What is still owed is paid.
 await engine.reap()

@@ -88,7 +88,8 @@ export async function serve<User extends { id: string }>(
       ...(body !== undefined && { body: JSON.stringify(body) }),
     })
     const text = await response.text()
-    const json = /^[[{"]/.test(text) ? JSON.parse(text) : text
+    const isFile = response.headers.has('content-disposition')
+    const json = !isFile && /^[[{"]/.test(text) ? JSON.parse(text) : text
     return { status: response.status, json, text, headers: response.headers }
   }
 
