@@ -1,8 +1,8 @@
 /** What somebody with the database's password, and without the key, does to real rows. */
 import { DatabaseSync } from 'node:sqlite'
-import { expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest'
 import { macOf, sealOf } from '../../src/audit/seal.ts'
-import { type Checkpoint, verifyChain } from '../../src/audit/verify.ts'
+import { type VerifyOptions, verifyChain } from '../../src/audit/verify.ts'
 import { createImpersonation } from '../../src/index.ts'
 import type { ChainHead, Link } from '../../src/stores/chain.ts'
 import type { Store } from '../../src/stores/store.ts'
@@ -56,10 +56,8 @@ async function live(store: Store): Promise<void> {
 }
 
 interface Scene {
-  readonly kind: Kind
   readonly links: readonly Link[]
   readonly events: readonly AuditEvent[]
-  readonly checkpoint: Checkpoint
 }
 
 interface Tampering {
@@ -284,34 +282,41 @@ const mine = keysOf({ id: 'mine', secret: 'a secret of somebody else, and no oth
 for (const kind of kinds) {
   describeOn(kind, 'tampering by SQL', () => {
     const fitting = tamperings.filter(({ on }) => !on || on.includes(kind))
+    let address: Address
+    let store: Store
+    let close = async () => {}
+
+    beforeAll(async () => {
+      address = await makeDatabase(kind)
+      await migrateAt(address)
+      ;({ store, close } = connect(address))
+    })
+    beforeEach(async () => {
+      const tables = ['links', 'events', 'sessions']
+      await run(address, ...tables.map((name) => `delete from impersonation_${name}`))
+      await live(store)
+    })
+    afterAll(async () => {
+      await close()
+      await dropDatabase(address)
+    })
+
     it.each(fitting)('$name', async ({ does, found, without = found }) => {
-      const address = await makeDatabase(kind)
-      try {
-        await migrateAt(address)
-        const { store, close } = connect(address)
-        const chain = chainOf(store)
-        const problem = async (checkpoint?: Checkpoint) => {
-          const { ok, firstBad } = await verifyChain(chain, chainKeys, { checkpoint })
-          expect(ok).toBe(firstBad === undefined)
-          return firstBad ? `${firstBad.problem} at ${firstBad.seq ?? firstBad.eventId}` : 'none'
-        }
-        try {
-          await live(store)
-          const head = (await chain.readHead()) as ChainHead
-          expect(head.seq).toBe(6)
-          const checkpoint = { ...head, at: 0 }
-          expect(await problem(checkpoint)).toBe('none')
-          const links = (await chain.readLinks(0, 99)).map(({ link }) => link)
-          const events = await store.listEvents({}, { limit: 99 })
-          await run(address, ...does({ kind, links, events, checkpoint }))
-          expect(await problem(checkpoint)).toContain(found)
-          expect(await problem()).toContain(without)
-        } finally {
-          await close()
-        }
-      } finally {
-        await dropDatabase(address)
+      const chain = chainOf(store)
+      const problem = async (options: VerifyOptions = {}) => {
+        const { ok, firstBad } = await verifyChain(chain, chainKeys, options)
+        expect(ok).toBe(firstBad === undefined)
+        return firstBad ? `${firstBad.problem} at ${firstBad.seq ?? firstBad.eventId}` : 'none'
       }
+      const head = (await chain.readHead()) as ChainHead
+      expect(head.seq).toBe(6)
+      const checkpoint = { ...head, at: 0 }
+      expect(await problem({ checkpoint })).toBe('none')
+      const links = (await chain.readLinks(0, 99)).map(({ link }) => link)
+      const events = await store.listEvents({}, { limit: 99 })
+      await run(address, ...does({ links, events }))
+      expect(await problem({ checkpoint })).toContain(found)
+      expect(await problem()).toContain(without)
     })
   })
 }

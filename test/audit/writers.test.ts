@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import { expect, it, vi } from 'vitest'
-import { assertSealed, countActions } from '../support/audited.ts'
+import { sealOf } from '../../src/audit/seal.ts'
+import { eventOf, sessionOf } from '../../src/testing/store/fixtures.ts'
+import { assertSealed, chainKeys, countActions } from '../support/audited.ts'
 import { connect } from '../support/connect.ts'
 import { startWorker } from '../support/crew.ts'
 import { describeOn, dropDatabase, kinds, makeDatabase } from '../support/databases.ts'
@@ -49,6 +51,25 @@ for (const kind of kinds) {
         expect(counts['impersonation.refused']).toBe(sum('refused'))
         expect(counts['impersonation.revoked']).toBeGreaterThan(0)
         expect(counts['impersonation.stopped']).toBeGreaterThan(0)
+      } finally {
+        await close()
+        await dropDatabase(address)
+      }
+    })
+
+    it('seal ten thousand events of one unit', async () => {
+      const address = await makeDatabase(kind)
+      const { store, close } = connect(address)
+      try {
+        await migrateAt(address)
+        const events = Array.from({ length: 10_000 }, (_, n) => {
+          const id = String(n).padStart(5, '0')
+          return eventOf('impersonation.refused', sessionOf(), { id, sessionId: null })
+        })
+        await store.appendEvents(
+          events.map((event) => ({ ...event, seal: sealOf(event, chainKeys) })),
+        )
+        await assertSealed(store)
       } finally {
         await close()
         await dropDatabase(address)

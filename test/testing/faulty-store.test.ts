@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { chainVerbs } from '../../src/stores/chain.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
 import { outboxVerbs } from '../../src/stores/outbox.ts'
 import { requestVerbs } from '../../src/stores/requests.ts'
@@ -20,7 +21,7 @@ it('without a plan it is the store, and counts', async () => {
   expect(store.calls).toMatchObject({ claimSession: 1, readStanding: 2, endSession: 0 })
   expect(Object.keys(store.calls)).toEqual([
     ...[...storeVerbs, ...grantVerbs],
-    ...[...requestVerbs, ...outboxVerbs],
+    ...[...requestVerbs, ...outboxVerbs, ...chainVerbs],
   ])
 })
 

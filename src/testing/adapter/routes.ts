@@ -233,6 +233,8 @@ export function routeRules(
       assert.equal(json.openapi, '3.1.0')
       assert.deepEqual(Object.keys(json.paths).sort(), [
         '/impersonation',
+        '/impersonation/audit',
+        '/impersonation/audit/export',
         '/impersonation/extend',
         '/impersonation/me/history',
         '/impersonation/openapi.json',
