@@ -165,6 +165,22 @@ describe('a test session is refused', () => {
     expect(await codeOf(start)).toBe('route_not_found')
   })
 
+  it('to an old login, and to a page that believes something else', async () => {
+    const world = sandboxWorld()
+    const authTime = () => world.clock.wall - hour
+    const strict = world.another({ freshAuth: { maxAgeMs: minute, authTime } })
+    const root = strict.caller(world.users.get('root') as User)
+    const ask = { role: 'member', reason: 'x' }
+    expect(await codeOf(strict.testSessions.start(root, ask))).toBe(
+      'insufficient_user_authentication',
+    )
+    const stale = { ...world.caller('root'), pin: 'another' }
+    expect(await codeOf(world.engine.testSessions.start(stale, ask))).toBe(
+      'impersonation_state_changed',
+    )
+    expect(world.asked).toEqual([])
+  })
+
   it('as often as starts are', async () => {
     const world = sandboxWorld()
     const limited = world.another({ rateLimit: { starts: 1, perMs: hour } })

@@ -1,6 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { afterEach, describe, expect, it } from 'vitest'
-import { type AuditEvent, memoryStore, type Store } from '../../src/index.ts'
+import { type AuditEvent, endedBy, memoryStore, type Store } from '../../src/index.ts'
 import { faultyStore } from '../../src/testing/index.ts'
 import { codeOf, hour, minute, type User, worldOf } from '../support/core-world.ts'
 
@@ -95,9 +95,42 @@ describe('onEvent', () => {
       },
     ],
   ])('changes nothing when it %s', async (_, onEvent) => {
-    const { start, store } = worldOf({ audit: { onEvent } })
+    const store = faultyStore(memoryStore())
+    const { start } = worldOf({ audit: { onEvent } }, store)
     await start('root', 'alice')
+    // Nobody takes it for a store that has failed.
+    expect(store.calls).toMatchObject({ claimSession: 1, readSession: 0 })
     expect(await store.listEvents({}, { limit: 9 })).toHaveLength(1)
+  })
+
+  it('is not told of what came to nothing, however early the store asked for the event', async () => {
+    const inner = memoryStore()
+    const store: Store = {
+      ...inner,
+      async endSession(id, ending, event) {
+        const session = await inner.readSession(id)
+        if (session) event?.(endedBy(session, ending))
+        return inner.endSession(id, ending, event)
+      },
+      async appendEvents() {
+        throw new Error('disk full')
+      },
+    }
+    const { start, engine, caller, told } = watchedWorld(store, { onConflict: 'reject' })
+    const session = await start('root', 'alice')
+    expect(await codeOf(start('root', 'bob'))).toBe('impersonation_already_active')
+    await engine.sessions.revoke(caller('boss'), session.id)
+    const count = told.length
+    // As two who end the same session at the same moment: the second finds it ended.
+    await engine.sessions.revoke(caller('boss'), session.id)
+    const late = { ...store, readSession: async () => session }
+    const other = worldOf({ audit: { onEvent: (event) => told.push(event) } }, late)
+    await other.engine.sessions.revoke(other.caller('boss'), session.id).catch(() => {})
+    expect(told.slice(count)).toEqual([])
+    expect(told.map(({ action }) => action)).toEqual([
+      'impersonation.started',
+      'impersonation.revoked',
+    ])
   })
 
   it.each([[{ onEvent: 'log' }], [{ key: 'x' }], ['yes'], [[]]])('refuses %j', (audit) => {

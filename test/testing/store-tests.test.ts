@@ -4,6 +4,12 @@ import { memoryStore } from '../../src/stores/memory.ts'
 import type { Store } from '../../src/stores/store.ts'
 import { runRandomCommands } from '../../src/testing/commands.ts'
 import { storeTests } from '../../src/testing/store-tests.ts'
+import {
+  chainSabotages,
+  grantSealSabotages,
+  requestSealSabotages,
+  sealSabotages,
+} from './chain-sabotages.ts'
 import { consentSabotages, grantSabotages, type Sabotage } from './grant-sabotages.ts'
 import { deliverySabotages, grantDeliverySabotages, outboxSabotages } from './outbox-sabotages.ts'
 import { requestedSabotages, requestSabotages } from './request-sabotages.ts'
@@ -247,7 +253,7 @@ async function failures(factory: () => Store): Promise<string[]> {
 /** What only the dice find has no rule of its own yet. */
 const isRule = (name: string) => name !== 'answer as the model of the contract does'
 
-const sections = ['grants', 'requests', 'outbox'] as const
+const sections = ['grants', 'requests', 'outbox', 'chain'] as const
 
 /** A fault of a section as one of the store that has it. */
 const inSection = <Name extends (typeof sections)[number]>(
@@ -266,9 +272,11 @@ const inSection = <Name extends (typeof sections)[number]>(
 
 const everySabotage = {
   ...{ ...sabotages, ...consentSabotages, ...requestedSabotages, ...deliverySabotages },
-  ...inSection('grants', { ...grantSabotages, ...grantDeliverySabotages }),
-  ...inSection('requests', requestSabotages),
+  ...sealSabotages,
+  ...inSection('grants', { ...grantSabotages, ...grantDeliverySabotages, ...grantSealSabotages }),
+  ...inSection('requests', { ...requestSabotages, ...requestSealSabotages }),
   ...inSection('outbox', outboxSabotages),
+  ...inSection('chain', chainSabotages),
 }
 
 describe('storeTests', () => {
