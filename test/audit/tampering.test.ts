@@ -6,6 +6,7 @@ import { type VerifyOptions, verifyChain } from '../../src/audit/verify.ts'
 import { createImpersonation } from '../../src/index.ts'
 import type { ChainHead, Link } from '../../src/stores/chain.ts'
 import type { Store } from '../../src/stores/store.ts'
+import { eventOf, sessionOf } from '../../src/testing/store/fixtures.ts'
 import type { AuditEvent } from '../../src/types.ts'
 import { auditKey, chainKeys, chainOf, everyone, keysOf, type Person } from '../support/audited.ts'
 import { type Address, connect } from '../support/connect.ts'
@@ -317,6 +318,22 @@ for (const kind of kinds) {
       await run(address, ...does({ links, events }))
       expect(await problem({ checkpoint })).toContain(found)
       expect(await problem()).toContain(without)
+    })
+
+    it.each([
+      ...["'[]'", "'7'", `'""'`, "'null'"].map((details) => ({ was: {}, details })),
+      { was: { n: null }, details: `'{"n":1e999}'` },
+    ])('details of $details in the place of $was', async ({ was, details }) => {
+      const event = eventOf('impersonation.refused', sessionOf(), { sessionId: null, details: was })
+      await store.appendEvents([{ ...event, seal: sealOf(event, chainKeys) }])
+      const verify = () => verifyChain(chainOf(store), chainKeys, { to: 1 })
+      expect(await verify()).toEqual({ ok: true, checked: 7 })
+      await run(
+        address,
+        `update impersonation_events set details = ${details} where id = '${event.id}'`,
+      )
+      // Whatever was asked for.
+      expect((await verify()).firstBad).toMatchObject({ seq: 7, problem: 'event_changed' })
     })
   })
 }

@@ -58,6 +58,24 @@ const wrong: ReadonlyArray<readonly [option: string, values: readonly unknown[]]
     ],
   ],
   ['secureCookie', ['true', 1, 'always', null]],
+  ['breakGlass', [true, 'on', [], null]],
+  ['breakGlass.verifySecondFactor', [undefined, null, '123456', {}]],
+  ['breakGlass.samePerson', [null, 'id', true]],
+  ['approvals', [true, 2, [], null]],
+  ['approvals.quorum', [...notNumbers, 21]],
+  ['approvals.roles', ['lead', [], [7], null]],
+  ['approvals.levels', ['full', [], ['Full'], null]],
+  ['sandbox', [true, [], null]],
+  ['sandbox.provision', [undefined, null, {}]],
+  ['sandbox.dispose', [undefined, null, {}]],
+  ['sandbox.orgId', [null, 7, {}]],
+  ['notifier', [true, [], null]],
+  ['notifier.channels', [undefined, null, ['mail']]],
+  ['notifier.send', [undefined, null, {}]],
+  ['notifier.words', [null, 'English', [], () => ({})]],
+  ['displayActor', [null, 'name', {}]],
+  ['grantRequestMs', notNumbers],
+  ['consent', ['on', true, null, {}]],
   ['context', ['never', true, null]],
   ['now', [null, 0, new Date(0)]],
   ['guardrails', [false, [], 'none', null]],
@@ -74,6 +92,9 @@ function optionAt(name: string, value: unknown): object {
     freshAuth: { maxAgeMs: 1, authTime: () => 0 },
     rateLimit: { starts: 1, perMs: 1 },
     guardrails: noRoutes,
+    breakGlass: { verifySecondFactor: () => true },
+    sandbox: { provision: () => ({ id: 'x' }), dispose: () => {} },
+    notifier: { channels: () => [], send: () => {} },
   }
   return { [group]: { ...neighbours[group], [member]: value } }
 }
@@ -94,6 +115,29 @@ describe('a wrong option is a TypeError that names it in quotes', () => {
     expect(() => make({ store })).toThrow(/"store".*endSession/)
   })
 
+  it.each([
+    ['consent', 'grants', 'required'],
+    ['breakGlass', 'requests', { verifySecondFactor: () => true }],
+    ['approvals', 'requests', {}],
+    ['sandbox', 'outbox', { provision: () => ({ id: 'x' }), dispose: () => {} }],
+    ['notifier', 'outbox', { channels: () => [], send: () => {} }],
+    ['audit.key', 'chain', { key: 'k'.repeat(32) }],
+  ] as const)(
+    '"%s" with a store that lacks the section "%s", or a verb of it',
+    (option, name, value) => {
+      const more = { [option.split('.')[0] as string]: value }
+      const whole = memoryStore()
+      const { [name]: section, ...without } = whole
+      const [verb = '', ...verbs] = Object.keys(section ?? {})
+      const part = Object.fromEntries(verbs.map((one) => [one, () => {}]))
+      const sentence = `option "${option}" must be left out with this store: its section "${name}" lacks ${verb}`
+      expect(() => make({ ...more, store: without })).toThrow(sentence)
+      expect(() => make({ ...more, store: { ...without, [name]: part } })).toThrow(sentence)
+      expect(() => make({ ...more, store: whole })).not.toThrow()
+      expect(() => make({ store: without })).not.toThrow()
+    },
+  )
+
   it.each(guardrailKinds)('guardrails without %s', (kind) => {
     const { [kind]: _, ...others } = noRoutes
     expect(() => make({ guardrails: others })).toThrow(new RegExp(`"guardrails\\.${kind}"`))
@@ -112,6 +156,13 @@ describe('an unknown option is told by name', () => {
     ['guardrails.passwords', { guardrails: { ...noRoutes, passwords: [] } }],
     ['breakGlass.totp', { breakGlass: { verifySecondFactor: () => true, totp: 6 } }],
     ['approvals.quora', { approvals: { quora: 2 } }],
+    ['sandbox.tenant', { sandbox: { provision: () => {}, dispose: () => {}, tenant: 'x' } }],
+    ['notifier.word', { notifier: { channels: () => [], send: () => {}, word: {} } }],
+    [
+      'notifier.words.started',
+      { notifier: { channels: () => [], send: () => {}, words: { started: () => {} } } },
+    ],
+    ['audit.retention', { audit: { retention: 5 } }],
     // Features that are not there yet are no silent no-ops.
     ['apiTokens', { apiTokens: {} }],
   ])('%s', (name, more) => {

@@ -46,15 +46,6 @@ export const chainSabotages: Record<string, ChainSabotage> = {
   'takes the first link for the head': (chain) => ({
     readHead: async () => (await chain.readLinks(0, 1))[0]?.link ?? null,
   }),
-  'remembers the head that it was asked for first': (chain) => {
-    let first: Promise<ChainHead | null> | undefined
-    return {
-      readHead: () => {
-        first ??= chain.readHead()
-        return first
-      },
-    }
-  },
   'gives the newest links first': (chain) => ({
     readLinks: async (after, limit) => (await chain.readLinks(after, limit)).toReversed(),
   }),
