@@ -21,8 +21,10 @@ export function timed(store: GuardedStore): GuardedStore {
   }
 
   function timedVerb(verb: string, ask: AnyVerb): AnyVerb {
-    return async (...args) => {
-      if (!isHeard('onbehalf:store')) return ask(...args)
+    // Not a promise more where nobody listens: on Node 22 each costs every context that there is.
+    return (...args) => (isHeard('onbehalf:store') ? measured(args) : ask(...args))
+
+    async function measured(args: unknown[]): Promise<unknown> {
       const began = performance.now()
       let failed = true
       try {
