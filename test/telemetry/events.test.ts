@@ -1,7 +1,10 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type AuditEvent, endedBy, memoryStore, type Store } from '../../src/index.ts'
+import { guardStore } from '../../src/stores/guarded.ts'
+import { observed } from '../../src/stores/observed.ts'
 import { faultyStore } from '../../src/testing/index.ts'
+import { requestEvent, requestOf } from '../../src/testing/store/request-fixtures.ts'
 import { codeOf, hour, minute, type User, worldOf } from '../support/core-world.ts'
 
 const stops: (() => void)[] = []
@@ -71,6 +74,18 @@ describe('onEvent', () => {
         fault,
       ).toEqual([])
     }
+  })
+
+  it('is not told of a request that was not stored, because its code was known', async () => {
+    const told: AuditEvent[] = []
+    const store = observed(guardStore(memoryStore(), 1000), (event) => told.push(event))
+    const code = { mark: 'a mark', at: 1 }
+    const ask = () => {
+      const request = requestOf()
+      return store.requests?.createRequest(request, [requestEvent(request)], code)
+    }
+    expect([await ask(), await ask()]).toEqual(['created', 'code_used'])
+    expect(told).toHaveLength(1)
   })
 
   it('is told once of an ending that two came to', async () => {
