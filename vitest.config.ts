@@ -7,6 +7,7 @@ export default defineConfig({
   resolve: { tsconfigPaths: true },
   test: {
     pool: 'forks',
+    setupFiles: ['test/support/contexts.ts'],
     reporters: ['default'],
     allowOnly: false,
     retry: 0,
