@@ -29,8 +29,11 @@ export {
 export type { Outbox } from './notify/post.ts'
 export type {
   ApprovalOptions,
+  AuditKey,
+  AuditOptions,
   BreakGlassOptions,
   DisplayedActor,
+  EventSink,
   ImpersonationOptions,
   UserDescription,
 } from './options.ts'
@@ -44,6 +47,14 @@ export type { RoutePattern } from './pipeline/patterns.ts'
 export type { SqlSettings } from './pipeline/sql-settings.ts'
 export type { Walls } from './pipeline/walls.ts'
 export type { AuditFields, LogFields, Who } from './pipeline/who.ts'
+export type {
+  ChainedEvent,
+  ChainHead,
+  ChainSection,
+  ChainVerb,
+  Link,
+  Seal,
+} from './stores/chain.ts'
 export { endedBy, isExpiry, isLapse, type Judgement, judgeClaim } from './stores/claim.ts'
 export { usedGrant } from './stores/grant.ts'
 export { memoryStore } from './stores/memory.ts'
@@ -62,8 +73,10 @@ export type {
   RequestVerb,
   UsedCode,
 } from './stores/requests.ts'
+export type { Pruned, RetentionSection, RetentionVerb } from './stores/retention.ts'
 export type {
   ClaimResult,
+  EndEventsFor,
   EndResult,
   EventFilter,
   EventsFor,
@@ -83,6 +96,14 @@ export type {
   StoreVerb,
   StoreWatcher,
 } from './stores/store.ts'
+export type {
+  ActionCount,
+  MakeEntry,
+  TrailHead,
+  TrailPlace,
+  TrailSection,
+  TrailVerb,
+} from './stores/trail.ts'
 export {
   type AccessLevel,
   type AccessRequest,
@@ -114,6 +135,8 @@ export {
   type Session,
   type SessionStatus,
   sessionStatuses,
+  type TrailAction,
+  type TrailEntry,
   type Transport,
   transports,
   type UserProfile,

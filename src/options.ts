@@ -236,6 +236,28 @@ export interface AuditOptions {
    * is in the store. What it throws changes nothing. @default none
    */
   readonly onEvent?: (event: AuditEvent) => unknown
+  /**
+   * The action trail: which requests under impersonation are put on record, with method, route, path, status and
+   * duration; never a body. `'unsafe'`: those that may change something, each written *before* its handler
+   * runs; where it can't be, the request is refused with 503. `'all'`: reads too, in batches after their answer;
+   * when more than 10,000 wait for the store, no request under impersonation is let in. Needs a store with a trail.
+   * @default 'off'
+   */
+  readonly trail?: 'off' | 'unsafe' | 'all'
+  /** Names of query parameters that the trail may hold. Everything else behind the `?` is left out. @default none */
+  readonly query?: readonly string[]
+  /**
+   * Gets each event through the outbox, at least once, in no order that can be relied on: `eventWebhook(…)` from
+   * `onbehalf/notify`, or your own. What it rejects with is tried again, 15 times in about five hours. No request
+   * waits for it. Needs a store with an outbox.
+   * @default none
+   */
+  readonly sink?: EventSink
+}
+
+/** Where events are delivered to. `event` is as on the wire; its `id` is the same at each attempt. */
+export interface EventSink {
+  send(event: Readonly<Record<string, unknown>>): Promise<unknown>
 }
 
 /** Plain data for the target's eyes. */

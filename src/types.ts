@@ -174,8 +174,8 @@ export interface AccessRequest {
   readonly revision: number
 }
 
-/** What the outbox is about: a message to a person, or a user of a test session to be removed. */
-export const deliveryTopics = ['notice', 'disposal'] as const
+/** What the outbox is about: a message to a person, a user of a test session to be removed, an audit event. */
+export const deliveryTopics = ['notice', 'disposal', 'event'] as const
 export type DeliveryTopic = (typeof deliveryTopics)[number]
 
 /** `skipped`: there was nobody to tell, or they don't want to be told. `dead`: tried too often. */
@@ -247,6 +247,8 @@ export const eventActions = [
   'approval.withdrawn',
   'approval.used',
   'approval.expired',
+  'audit.pruned',
+  'audit.erased',
 ] as const
 export type EventAction = (typeof eventActions)[number]
 
@@ -271,4 +273,49 @@ export interface AuditEvent {
   readonly requestId: string | null
   /** Small, flat, free of secrets. */
   readonly details: Readonly<Record<string, string | number | boolean | null>>
+}
+
+/**
+ * One entry of the action trail, as it is stored and never changed: a request, or what became of one that
+ * was put on record before it ran.
+ */
+export interface TrailEntry {
+  readonly sessionId: string
+  /** Its number in the trail of its session, from 1 on. */
+  readonly seq: number
+  /** In ms since the epoch: when the request came in; where it completes another, when that was over. */
+  readonly at: number
+  /** The number of the entry that this one completes; null where it stands for a request itself. */
+  readonly completes: number | null
+  /** Null where it completes another. */
+  readonly method: string | null
+  /** The route that the framework matched, as the app wrote it; null where it did not tell. */
+  readonly route: string | null
+  /** Without the query, but for parameters that `audit.query` names. Null where it completes another. */
+  readonly path: string | null
+  /** Of the answer; null while it is not known, and where there was none. */
+  readonly status: number | null
+  /** Whole milliseconds; null where `status` is not known yet. */
+  readonly durationMs: number | null
+  readonly requestId: string | null
+  /** Which key `mac` was made with; null where the trail is not sealed. */
+  readonly keyId: string | null
+  /** Binds the entry to its place: base64url, 43 characters. */
+  readonly mac: string | null
+}
+
+/** What was done under a session: one request. */
+export interface TrailAction {
+  readonly sessionId: string
+  /** Its place among the actions of its session; not every number is one. */
+  readonly seq: number
+  /** In ms since the epoch. */
+  readonly at: number
+  readonly method: string
+  readonly route: string | null
+  readonly path: string
+  /** Null where nobody knows what became of it: its process ended, or the client hung up. */
+  readonly status: number | null
+  readonly durationMs: number | null
+  readonly requestId: string | null
 }

@@ -110,7 +110,7 @@ export function drizzleStore(db: Database): Store {
     endSession: (id, ending, event) =>
       unit(async (tx) => {
         const ended = await end(tx, id, ending)
-        if (ended && event) await insertEvents(tx, event(ended))
+        if (ended && event) await insertEvents(tx, event(ended, null))
         if (ended) return { session: ended, changed: true }
         const [row] = await tx.select().from(sessions).where(is(sessions.id, id))
         return row ? { session: toSession(row), changed: false } : null
@@ -195,7 +195,7 @@ async function claimOnce(tx: Transaction, claim: SessionClaim): Promise<ClaimRes
     const over = await end(tx, rival.id, ending)
     if (!over)
       throw new Error('A session that was active a moment ago is not: the lock did not hold.')
-    await insertEvents(tx, claim.events.ended(over))
+    await insertEvents(tx, claim.events.ended(over, null))
     ended.push(over)
   }
   // A refusal commits what has expired, and touches nothing else.

@@ -60,7 +60,11 @@ export function createRevoker(store: FullStore, now: () => number, keys?: ChainK
           ...store,
           chain: store.chain,
           endSession: (id, ending, events) =>
-            store.endSession(id, ending, events && ((ended) => events(ended).map(recorded))),
+            store.endSession(
+              id,
+              ending,
+              events && ((ended, trail) => events(ended, trail).map(recorded)),
+            ),
         },
         recorder: {
           note() {},

@@ -45,7 +45,7 @@ export function createCourier<User extends object>(parts: CourierParts<User>): C
   const { now } = settings
   const notice = createNotices<User>({ ...parts, limitMs })
   const disposal = createDisposals<User>({ ...parts, limitMs })
-  const deliver = { notice, disposal } satisfies Record<Delivery['topic'], unknown>
+  const deliver = { notice, disposal, event: unheard } satisfies Record<Delivery['topic'], unknown>
 
   async function handle(delivery: Delivery): Promise<boolean> {
     const outcome = await attempt(delivery)
@@ -137,6 +137,11 @@ export function createCourier<User extends object>(parts: CourierParts<User>): C
           : null,
       ),
   }
+}
+
+/** Not yet: a process with a sink will be handed it. */
+async function unheard(): Promise<Outcome> {
+  throw new Error('this process has no sink')
 }
 
 interface Failed {

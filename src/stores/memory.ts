@@ -100,7 +100,10 @@ export function memoryStore(): Store {
       const { id } = change.after
       const session = ending && [...active.values()].find(({ grantId }) => grantId === id)
       const ended = session ? endedBy(session, ending.how) : null
-      const storeEvents = prepareEvents([...more, ...(ended && ending ? ending.event(ended) : [])])
+      const storeEvents = prepareEvents([
+        ...more,
+        ...(ended && ending ? ending.event(ended, null) : []),
+      ])
       if (session && ended) end(session, ended, ending.how)
       grants.set(id, Object.freeze({ ...change.after }))
       storeEvents()
@@ -127,7 +130,7 @@ export function memoryStore(): Store {
         throw new Error('A session with this id is stored already.')
       }
       const storeEvents = prepareEvents([
-        ...closed.flatMap((session) => claim.events.ended(session)),
+        ...closed.flatMap((session) => claim.events.ended(session, null)),
         ...(opens ? [claim.events.started, ...(claim.request?.events ?? [])] : []),
       ])
       endings.forEach(({ session, ending }, n) => {
@@ -162,7 +165,7 @@ export function memoryStore(): Store {
       if (!session) return null
       if (session.status !== 'active') return { session, changed: false }
       const after = endedBy(session, ending)
-      const storeEvents = prepareEvents(event ? event(after) : [])
+      const storeEvents = prepareEvents(event ? event(after, null) : [])
       end(session, after, ending)
       storeEvents()
       return { session: after, changed: true }

@@ -1,7 +1,8 @@
 import type { AuditEvent, Session } from '../types.ts'
 import type { GuardedStore } from './guarded.ts'
 import type { RecordedEvent } from './outbox.ts'
-import type { EventsFor } from './store.ts'
+import type { EndEventsFor } from './store.ts'
+import type { TrailHead } from './trail.ts'
 
 /**
  * Tells of every event once it is stored. Of a change whose answer was lost nothing is told: nobody knows
@@ -72,12 +73,12 @@ export function observed(inner: GuardedStore, emit: (event: AuditEvent) => void)
 }
 
 /** A store may ask for the events of a session more than once, when it lost a race: the last ones count. */
-function remembered(eventsFor: EventsFor) {
+function remembered(eventsFor: EndEventsFor) {
   const made = new Map<string, readonly RecordedEvent[]>()
   return {
     of: ({ id }: Session) => made.get(id),
-    eventsFor(session: Session) {
-      const events = eventsFor(session)
+    eventsFor(session: Session, trail: TrailHead | null = null) {
+      const events = eventsFor(session, trail)
       made.set(session.id, events)
       return events
     },

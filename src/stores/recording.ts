@@ -38,12 +38,16 @@ export function recording(
         return store.claimSession({
           ...claim,
           ...(request && { request: { ...request, events: prepared(request.events) } }),
-          events: { started, ended: (session) => prepared(events.ended(session)) },
+          events: { started, ended: (session, trail) => prepared(events.ended(session, trail)) },
         })
       }),
     endSession: (id, ending, event) =>
       change((prepared) =>
-        store.endSession(id, ending, event && ((session) => prepared(event(session)))),
+        store.endSession(
+          id,
+          ending,
+          event && ((session, trail) => prepared(event(session, trail))),
+        ),
       ),
     extendSession: (id, extension, event) =>
       change((prepared) =>
@@ -59,7 +63,10 @@ export function recording(
           grants.changeGrant(
             grant,
             prepared(events),
-            ending && { ...ending, event: (session) => prepared(ending.event(session)) },
+            ending && {
+              ...ending,
+              event: (session, trail) => prepared(ending.event(session, trail)),
+            },
           ),
         ),
     },

@@ -11,6 +11,8 @@ import type {
 import type { ChainSection } from './chain.ts'
 import type { OutboxSection, RecordedEvent } from './outbox.ts'
 import type { RequestChange, RequestSection } from './requests.ts'
+import type { RetentionSection } from './retention.ts'
+import type { TrailHead, TrailSection } from './trail.ts'
 
 /**
  * The store contract: what a database has to do for `onbehalf`.
@@ -22,7 +24,7 @@ import type { RequestChange, RequestSection } from './requests.ts'
  * 2. **You decide races.** At most one active session per actor, and with `exclusiveTarget` per target,
  *    however many processes ask at once. A unique key decides; reading first and writing after loses.
  * 3. **Time is an argument.** Instants are absolute milliseconds since the epoch and come from the
- *    caller. Never use the database's clock, never turn them into a TTL, never delete a row.
+ *    caller. Never use the database's clock, never turn them into a TTL, never delete a row (but in `retention`).
  *
  * A verb that can't do its work rejects. The core then answers 503 to whoever may impersonate: a
  * rejection costs an operator a retry, while an empty answer in its place would hand them their own
@@ -54,7 +56,8 @@ export interface Store {
    * 6. with `request`: the same for the stored request; otherwise `request_changed`;
    * 7. insert the session, `events.started`, and the events of `request`.
    *
-   * Each session ended on the way gets its `events.ended(session)` in the same unit. A refusal
+   * Each session ended on the way gets its `events.ended(session, trail)` in the same unit, where `trail` is
+   * the end of its trail as it is in that unit (null where it has none), here and in every other verb. A refusal
    * (`*_busy`, `*_changed`) leaves the actor's own session as it was; expired ones may be closed all the same.
    * A session or event whose id is stored already makes the verb reject, and nothing happens at all.
    *
@@ -87,7 +90,7 @@ export interface Store {
   listSessions(filter: SessionFilter, page: Page): Promise<Session[]>
 
   /**
-   * Ends an active session and stores `event(session)` in the same unit. Gives the session as it is
+   * Ends an active session and stores `event(session, trail)` in the same unit. Gives the session as it is
    * now, and whether this call was the one that ended it: of any number of callers exactly one gets
    * `changed: true`, and only that one's event is stored. Null when the id is unknown.
    *
@@ -97,7 +100,7 @@ export interface Store {
   endSession(
     sessionId: string,
     ending: SessionEnding,
-    event: EventsFor | null,
+    event: EndEventsFor | null,
   ): Promise<EndResult | null>
 
   /**
@@ -135,6 +138,12 @@ export interface Store {
   /** The chain of audit events. A store with it keeps a link for every event that is handed in with `seal`. */
   readonly chain?: ChainSection
 
+  /** What was done under each session. Without it, `audit.trail` can't be switched on. */
+  readonly trail?: TrailSection
+
+  /** Deletes what is over for long, and erases what is on record about a person. */
+  readonly retention?: RetentionSection
+
   /**
    * Looks whether the schema is there and new enough. Rejects with a sentence that names the command
    * which mends it. Stores that make their own schema leave it out.
@@ -166,7 +175,7 @@ export interface SessionClaim {
   readonly events: {
     readonly started: RecordedEvent
     /** Called with each session that the claim ends, as it is after its end. */
-    readonly ended: EventsFor
+    readonly ended: EndEventsFor
   }
 }
 
@@ -208,13 +217,13 @@ export interface GrantSection {
   /**
    * Changes a grant and stores `events` in the same unit, if it still has the revision `from`; else
    * changes nothing and gives false. With `ending`, an active session under this grant ends with it, in
-   * the same unit, with `ending.event(session)`, and the answer names it; the grant is then as `after`
+   * the same unit, with `ending.event(session, trail)`, and the answer names it; the grant is then as `after`
    * says, and not made `used` on top of it. An id that can't be kept is one that nobody has: false.
    */
   changeGrant(
     change: GrantChange,
     events: readonly RecordedEvent[],
-    ending: { readonly how: SessionEnding; readonly event: EventsFor } | null,
+    ending: { readonly how: SessionEnding; readonly event: EndEventsFor } | null,
   ): Promise<GrantResult>
 }
 
@@ -237,6 +246,9 @@ export interface Standing {
 
 /** Makes the events for a session as it is after the change. Pure and synchronous. */
 export type EventsFor = (session: Session) => readonly RecordedEvent[]
+
+/** … of its end, with the end of its trail. */
+export type EndEventsFor = (session: Session, trail: TrailHead | null) => readonly RecordedEvent[]
 
 export interface SessionEnding {
   readonly status: Ending

@@ -130,7 +130,7 @@ export function createModel(): Model {
       note: null,
       acknowledged: !expired,
     })
-    record(claim.events.ended(closed))
+    record(claim.events.ended(closed, null))
     return closed
   }
 

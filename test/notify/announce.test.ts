@@ -52,6 +52,8 @@ const told: Readonly<Record<EventAction, readonly [userId: string, kind: string]
   'approval.withdrawn': null,
   'approval.used': null,
   'approval.expired': null,
+  'audit.pruned': null,
+  'audit.erased': null,
 }
 
 const brief = (one: AuditEvent) =>

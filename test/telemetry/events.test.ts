@@ -124,7 +124,7 @@ describe('onEvent', () => {
       ...inner,
       async endSession(id, ending, event) {
         const session = await inner.readSession(id)
-        if (session) event?.(endedBy(session, ending))
+        if (session) event?.(endedBy(session, ending), null)
         return inner.endSession(id, ending, event)
       },
       async appendEvents() {

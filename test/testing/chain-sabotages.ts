@@ -4,7 +4,7 @@ import type { GuardedStore } from '../../src/stores/guarded.ts'
 import type { RecordedEvent } from '../../src/stores/outbox.ts'
 import { recording } from '../../src/stores/recording.ts'
 import type { RequestSection } from '../../src/stores/requests.ts'
-import type { EventsFor, Store } from '../../src/stores/store.ts'
+import type { EndEventsFor, Store } from '../../src/stores/store.ts'
 import type { AuditEvent } from '../../src/types.ts'
 import type { GrantSabotage, Sabotage } from './grant-sabotages.ts'
 
@@ -15,9 +15,9 @@ const bare = (events: readonly RecordedEvent[]): RecordedEvent[] =>
   events.map(({ seal: _, ...event }) => event)
 
 const bareFor =
-  (events: EventsFor): EventsFor =>
-  (session) =>
-    bare(events(session))
+  (events: EndEventsFor): EndEventsFor =>
+  (session, trail) =>
+    bare(events(session, trail))
 
 /** Something done to each event that comes through any door. */
 const eachEvent =
@@ -234,7 +234,8 @@ export const sealSabotages: Record<string, Sabotage> = {
     endSession: (id, ending, event) => store.endSession(id, ending, event && bareFor(event)),
   }),
   'seals nothing at an extension': (store) => ({
-    extendSession: (id, change, event) => store.extendSession(id, change, bareFor(event)),
+    extendSession: (id, change, event) =>
+      store.extendSession(id, change, (session) => bare(event(session))),
   }),
   'seals no event that comes alone': (store) => ({
     appendEvents: (events) => store.appendEvents(bare(events)),
@@ -289,8 +290,8 @@ export const sealSabotages: Record<string, Sabotage> = {
       // The two change places, and each says what the other would have said.
       const { started } = events
       let last: RecordedEvent = started
-      const ended: EventsFor = (session) => {
-        const [first, ...more] = events.ended(session)
+      const ended: EndEventsFor = (session, trail) => {
+        const [first, ...more] = events.ended(session, trail)
         if (!first) return []
         last = first
         return [started, ...more]

@@ -1,5 +1,5 @@
 import type { OutboxSection, RecordedEvent } from '../../src/stores/outbox.ts'
-import type { EventsFor, Store } from '../../src/stores/store.ts'
+import type { EndEventsFor, Store } from '../../src/stores/store.ts'
 import type { GrantSabotage, Sabotage } from './grant-sabotages.ts'
 
 type OutboxSabotage = (outbox: OutboxSection, store: Store) => Partial<OutboxSection>
@@ -168,9 +168,9 @@ const bare = (events: readonly RecordedEvent[]): RecordedEvent[] =>
   events.map(({ deliveries: _, ...event }) => event)
 
 const bareFor =
-  (event: EventsFor): EventsFor =>
-  (session) =>
-    bare(event(session))
+  (event: EndEventsFor): EndEventsFor =>
+  (session, trail) =>
+    bare(event(session, trail))
 
 /** Faults of what the other verbs do with deliveries. */
 export const deliverySabotages: Record<string, Sabotage> = {
@@ -197,7 +197,8 @@ export const deliverySabotages: Record<string, Sabotage> = {
     endSession: (id, ending, event) => store.endSession(id, ending, event && bareFor(event)),
   }),
   'delivers nothing at an extension': (store) => ({
-    extendSession: (id, change, event) => store.extendSession(id, change, bareFor(event)),
+    extendSession: (id, change, event) =>
+      store.extendSession(id, change, (session) => bare(event(session))),
   }),
   'delivers nothing for events alone': (store) => ({
     appendEvents: (events) => store.appendEvents(bare(events)),
@@ -215,7 +216,7 @@ export const deliverySabotages: Record<string, Sabotage> = {
     endSession: async (id, ending, event) => {
       const result = await store.endSession(id, ending, event)
       if (result && !result.changed && event) {
-        for (const { deliveries } of event(result.session)) await deliver(store, deliveries)
+        for (const { deliveries } of event(result.session, null)) await deliver(store, deliveries)
       }
       return result
     },
@@ -254,7 +255,8 @@ export const grantDeliverySabotages: Record<string, GrantSabotage> = {
       const event = bareFor(ending.event)
       const result = await grants.changeGrant(change, events, { ...ending, event })
       if (result.changed && result.ended) {
-        for (const { deliveries } of ending.event(result.ended)) await deliver(store, deliveries)
+        for (const { deliveries } of ending.event(result.ended, null))
+          await deliver(store, deliveries)
       }
       return result
     },

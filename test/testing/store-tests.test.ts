@@ -84,7 +84,7 @@ const sabotages: Record<string, Sabotage> = {
   'stores the event of an ending afterwards': (store) => ({
     endSession: async (id, ending, event) => {
       const result = await store.endSession(id, ending, null)
-      if (result?.changed && event) await store.appendEvents(event(result.session))
+      if (result?.changed && event) await store.appendEvents(event(result.session, null))
       return result
     },
   }),
@@ -130,7 +130,7 @@ const sabotages: Record<string, Sabotage> = {
     endSession: async (id, ending, event) => {
       const result = await store.endSession(id, ending, event)
       if (result && !result.changed && event) {
-        await store.appendEvents(event(result.session))
+        await store.appendEvents(event(result.session, null))
       }
       return result
     },

@@ -42,7 +42,7 @@ export async function attemptClaim(
     await trx.insertInto('impersonation_sessions').values(row).execute()
   }
   await insertEvents(trx, dialect, [
-    ...ended.flatMap((rival) => claim.events.ended(rival)),
+    ...ended.flatMap((rival) => claim.events.ended(rival, null)),
     ...(opens ? [claim.events.started, ...(request?.events ?? [])] : []),
   ])
   if (lost) return { outcome: lost, ended }

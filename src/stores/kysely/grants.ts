@@ -40,7 +40,7 @@ export function grantSection({ tables, dialect, unit, queue, tell }: GrantTools)
           const ended = ending && (await endUnder(trx, id, ending.how))
           await insertEvents(trx, dialect, events)
           if (ended) {
-            await insertEvents(trx, dialect, ending.event(ended))
+            await insertEvents(trx, dialect, ending.event(ended, null))
             await tell(trx, [ended.actorId])
           }
           return { changed: true, ended }

@@ -104,7 +104,7 @@ export function kyselyStore<DB>(db: Kysely<DB>, options: KyselyStoreOptions = {}
       return unit(async (trx) => {
         const result = await endStored(trx, dialect, sessionId, ending)
         if (!result?.changed) return result
-        if (event) await insertEvents(trx, dialect, event(result.session))
+        if (event) await insertEvents(trx, dialect, event(result.session, null))
         await tell(trx, [result.session.actorId])
         return result
       })
