@@ -14,7 +14,16 @@ import {
   wrongOrder,
 } from '../src/adapter.ts'
 import { pathOf } from '../src/pipeline/patterns.ts'
-import { fileOf, hasTwoLogins, headerOf, removeHeader, seal, sendFile, toRequest } from './node.ts'
+import {
+  fileOf,
+  follow,
+  hasTwoLogins,
+  headerOf,
+  removeHeader,
+  seal,
+  sendFile,
+  toRequest,
+} from './node.ts'
 import { type AdapterOptions, checkAdapterOptions, hold, isThenable } from './options.ts'
 import { peekNode } from './peek.ts'
 
@@ -88,8 +97,15 @@ export function impersonate<User extends object>(
       return proceed(entrance)
     }
 
-    function proceed({ answer, context, user, headers }: Entrance<User>): void | Promise<void> {
+    function proceed({
+      answer,
+      context,
+      user,
+      headers,
+      trace,
+    }: Entrance<User>): void | Promise<void> {
       if (headers !== null) seal(response, headers)
+      if (trace !== null) follow(response, trace, () => routeOf(request))
       if (answer !== null) return send(response, answer)
       request.impersonation = context
       if (user !== undefined && context !== null) {
@@ -122,6 +138,16 @@ export function guarded(kind: Guardrail): RequestHandler {
       next(error)
     }
   }
+}
+
+/** As the app wrote it, with where its router is mounted. */
+function routeOf({ route, baseUrl, originalUrl }: ExpressRequest): string | undefined {
+  const below: unknown = route?.path
+  if (typeof below !== 'string') return undefined
+  const whole = `${baseUrl ?? ''}${below}`.replace(/(?<=.)\/$/, '')
+  // A router that was left by an error is not mounted anywhere any more: half a route would be another one.
+  const depth = (path: string) => path.split('/').filter(Boolean).length
+  return /[*{(?+]/.test(below) || depth(whole) === depth(pathOf(originalUrl)) ? whole : undefined
 }
 
 async function send(response: ExpressResponse, answer: Response): Promise<void> {

@@ -17,7 +17,7 @@ import {
 } from '../src/adapter.ts'
 import { pathOf } from '../src/pipeline/patterns.ts'
 import { mountedAt } from './mounted.ts'
-import { fileOf, hasTwoLogins, headerOf, removeHeader, seal, toRequest } from './node.ts'
+import { fileOf, follow, hasTwoLogins, headerOf, removeHeader, seal, toRequest } from './node.ts'
 import { type AdapterOptions, checkAdapterOptions, hold, isThenable } from './options.ts'
 import { peekNode } from './peek.ts'
 
@@ -132,10 +132,11 @@ const plugin: FastifyPluginCallback<FastifyOptions<object>> = (fastify, options,
   function proceed(
     request: FastifyRequest,
     reply: FastifyReply,
-    { answer, context, user, headers }: Entrance<object>,
+    { answer, context, user, headers, trace }: Entrance<object>,
     next: (error?: Error) => void,
   ): void {
     if (headers !== null) seal(reply.raw, headers)
+    if (trace !== null) follow(reply.raw, trace)
     if (answer !== null) {
       send(reply, answer).catch(next)
       return
@@ -239,6 +240,7 @@ function viewBelow(prefix: string, basePath: string): RequestView<FastifyRequest
       // What the client sent, where the app has made another path of it.
       return originalUrl === request.raw.url ? matched : [...matched, pathOf(originalUrl)]
     },
+    route: (request) => request.routeOptions.url,
     marked: (request) => guardOf(request.routeOptions),
     peekBody: (request, limit) => peekNode(request.raw, request.body, limit),
     isSecure: (request) => request.protocol === 'https',

@@ -10,6 +10,7 @@ import {
   markedRoute,
   overwritten,
   type RequestView,
+  type Trace,
   wrongOrder,
 } from '../src/adapter.ts'
 import { type HeaderPlan, noStore, varyWith } from '../src/pipeline/headers.ts'
@@ -71,6 +72,7 @@ const view: RequestView<Context> = {
     }
   },
   routes: handlerPaths,
+  route: (c) => handlerPaths(c)[0],
   peekBody: (c, limit) => peekWeb(c.req, limit),
   isSecure: (c) => c.req.url.startsWith('https:'),
   ip: (c) =>
@@ -130,7 +132,7 @@ export function impersonate<User extends object>(
     const found = getActor ? getActor(c) : (c.get(userProperty as never) as User | null | undefined)
     const actor = isThenable(found) ? await found : found
     const entering = adapter.enter(c, actor || null)
-    const { answer, context, user, headers } =
+    const { answer, context, user, headers, trace } =
       entering instanceof Promise ? await entering : entering
     if (answer !== null) return send(c, headers === null ? answer : sealed(answer, headers))
 
@@ -141,7 +143,8 @@ export function impersonate<User extends object>(
     }
     // Set before, because it is cheap and some servers need it; seen to afterwards, because handlers lose it.
     if (headers !== null) announce(c, headers)
-    await adapter.run(context, next)
+    const going = adapter.run(context, next)
+    await (trace === null ? going : traced(c, going, trace))
     if (headers !== null) seeTo(c, headers)
     if (!getActor && !actor && lateLogin.mayTell())
       lateLogin.tell(c.get(userProperty as never) != null)
@@ -182,6 +185,17 @@ function send(c: Context, answer: Response): Response {
   for (const [name, value] of answer.headers)
     c.header(name, value, { append: name === 'set-cookie' })
   return c.newResponse(answer.body, answer.status as StatusCode)
+}
+
+/** The status is told when the answer is there; a body that is streamed goes on after it. */
+async function traced(c: Context, going: Promise<void>, trace: Trace): Promise<void> {
+  let status: number | null = null
+  try {
+    await going
+    status = c.res.status
+  } finally {
+    trace(status)
+  }
 }
 
 function announce(c: Context, { set, isPrivate }: HeaderPlan): void {

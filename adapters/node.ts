@@ -1,6 +1,7 @@
 import type { IncomingMessage, OutgoingHttpHeader, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import type { Trace } from '../src/adapter.ts'
 import {
   cacheHeaders,
   exposeWith,
@@ -127,6 +128,16 @@ function streamOf(request: IncomingMessage): ReadableStream<Uint8Array> {
   }
   // Nothing is read ahead: Node throws away by itself only what nobody has begun to read.
   return new ReadableStream(source, { highWaterMark: 0 })
+}
+
+/** @param route the matched route, as it is known once the answer is out */
+export function follow(
+  response: ServerResponse,
+  trace: Trace,
+  route: () => string | undefined = () => undefined,
+): void {
+  // Not 'finish': a client that hangs up is answered by nobody.
+  response.once('close', () => trace(response.headersSent ? response.statusCode : null, route()))
 }
 
 const plans = Symbol('onbehalf.headers')

@@ -4,6 +4,7 @@ import type { Guardrail, Impersonation } from './types.ts'
 import { warnOnce } from './warnings.ts'
 
 /** What adapters are made of, beside the engine's three calls. */
+export type { Trace } from './audit/trail.ts'
 export type { Adapter, Entrance } from './entrance.ts'
 export type { ImpersonationEngine } from './impersonation.ts'
 export type { RequestView } from './pipeline/identify.ts'

@@ -1,3 +1,4 @@
+import type { Trace } from './audit/trail.ts'
 import { clearCookie } from './http/cookie.ts'
 import { renderRefusal } from './http/page.ts'
 import type { RouteCall } from './http/router.ts'
@@ -28,6 +29,11 @@ export interface Entrance<User> {
   readonly user: User | undefined
   /** What the response has to carry, whatever the handler does. */
   readonly headers: HeaderPlan | null
+  /**
+   * To be called once the answer is out, with its status (null where there was none) and the matched route,
+   * where it was not known before; null where nobody asks.
+   */
+  readonly trace: Trace | null
 }
 
 interface Parts<User extends object> extends Omit<PassageParts<User>, 'clearCookie'> {
@@ -64,7 +70,7 @@ export function createAdapter<Req, User extends object>(
       view.header(request, 'accept'),
       baseOf(request, view.path(request)),
     )
-    return { answer, context: null, user: undefined, headers: passage.headers }
+    return { answer, context: null, user: undefined, headers: passage.headers, trace: null }
   }
 
   async function answerRoute(
@@ -82,7 +88,7 @@ export function createAdapter<Req, User extends object>(
       twoLogins: view.hasTwoLogins(request),
       native: request,
     })
-    return { answer, context: null, user: undefined, headers: null }
+    return { answer, context: null, user: undefined, headers: null, trace: null }
   }
 
   /** The path that the middleware is mounted at, and ours below it. */

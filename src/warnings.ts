@@ -29,6 +29,8 @@ export type WarningCode =
   /** The store's messages do not arrive; the cache does without them. */
   | 'ONBEHALF_WATCH'
   | 'ONBEHALF_EVENT_NOT_STORED'
+  /** The action trail could not be stored; it is tried again. */
+  | 'ONBEHALF_TRAIL_NOT_STORED'
   /** `findUser` gave a user with another id than the one asked for. */
   | 'ONBEHALF_OTHER_USER'
   /** A route is marked as guarded, but the middleware has not run for it. */

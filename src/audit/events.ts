@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../errors.ts'
+import type { TrailHead } from '../stores/trail.ts'
 import type {
   AccessRequest,
   AuditEvent,
@@ -58,10 +59,11 @@ export function sessionEvent(
  */
 export function endedEvents(
   session: Session,
+  trail: TrailHead | null,
   at: number,
   meta: RequestMeta = noMeta,
 ): readonly AuditEvent[] {
-  const ended = endedEvent(session, at, meta)
+  const ended = endedEvent(session, trail, at, meta)
   if (session.grantId === null || session.endedReason === 'grant_revoked') return [ended]
   return [ended, sessionEvent('grant.used', session, at, meta)]
 }
@@ -123,13 +125,19 @@ export function requestEvent(
   }
 }
 
-/** The event of a session's end: one per session, named by how it ended. */
-function endedEvent(session: Session, at: number, meta: RequestMeta = noMeta): AuditEvent {
+/** The event of a session's end: one per session, named by how it ended, and with what its trail ended. */
+function endedEvent(
+  session: Session,
+  trail: TrailHead | null,
+  at: number,
+  meta: RequestMeta,
+): AuditEvent {
   if (session.status === 'active') throw new TypeError('an active session has no ending to record')
   return sessionEvent(`impersonation.${session.status}`, session, at, meta, {
     ended_reason: session.endedReason,
     ended_by: session.endedBy,
     ended_note: session.endedNote,
+    ...(trail && { trail_seq: trail.seq, trail_mac: trail.mac }),
   })
 }
 

@@ -25,7 +25,7 @@ export function sealOf(event: AuditEvent, { current, secrets }: ChainKeys): Seal
 /** Made once of each: for Node, to look at the bytes of a key costs more than to use it. */
 const keyObjects = new WeakMap<Uint8Array, KeyObject>()
 
-function keyObjectOf(key: Uint8Array): KeyObject {
+export function keyObjectOf(key: Uint8Array): KeyObject {
   const made = keyObjects.get(key) ?? createSecretKey(key)
   keyObjects.set(key, made)
   return made

@@ -2,7 +2,7 @@ import { eventToWire } from '../audit/formats.ts'
 import type { EventFilter } from '../stores/store.ts'
 import { download, listed } from './json.ts'
 import type { Call, Route, Shapes } from './route.ts'
-import { toMs } from './wire.ts'
+import { actionToWire, toMs, unknownCursor } from './wire.ts'
 
 type Shape<T extends keyof Shapes> = Shapes[T]['_zod']['output']
 type Asked = Omit<Shape<'auditQuery'>, 'limit' | 'cursor'>
@@ -36,6 +36,21 @@ async function exported({ audit, caller, query, base }: Call): Promise<Response>
   return download(pieces, format.contentType, `impersonation-events.${format.extension}`)
 }
 
+function actions({ audit, caller, params, query }: Call): Promise<Response> {
+  const asked = query as Shape<'pageQuery'>
+  const { id = '' } = params
+  return listed(
+    asked,
+    ({ before, limit }) => {
+      // A place in the trail of another session is none in this.
+      if (before && before.id !== id) throw unknownCursor()
+      return audit.actions(caller, id, { after: before?.at ?? 0, limit })
+    },
+    ({ seq, sessionId }) => ({ at: seq, id: sessionId }),
+    actionToWire,
+  )
+}
+
 const reading = {
   method: 'GET',
   who: 'login',
@@ -59,5 +74,14 @@ export const auditRoutes: readonly Route[] = [
     summary: 'All audit events that match, as a file: JSON Lines, CSV or CloudEvents',
     query: 'exportQuery',
     run: exported,
+  },
+  {
+    ...reading,
+    path: '/sessions/:id/actions',
+    summary: 'What was done under a session, in that order',
+    query: 'pageQuery',
+    answer: 'actionsAnswer',
+    codes: ['not_allowed', 'session_not_found'],
+    run: actions,
   },
 ]

@@ -3,7 +3,7 @@ import type { HistoryEntry } from '../lifecycle/history.ts'
 import type { Started } from '../lifecycle/opening.ts'
 import type { SessionState } from '../lifecycle/sessions.ts'
 import type { Place } from '../stores/store.ts'
-import type { AccessRequest, Grant, Session, UserProfile } from '../types.ts'
+import type { AccessRequest, Grant, Session, TrailAction, UserProfile } from '../types.ts'
 
 /** The nouns as they travel: snake_case, instants as ISO 8601 in UTC with milliseconds. */
 
@@ -77,7 +77,7 @@ function requestToWire(request: AccessRequest) {
   }
 }
 
-export function historyToWire({ session, actor }: HistoryEntry) {
+export function historyToWire({ session, actor, actions }: HistoryEntry) {
   return {
     session_id: session.id,
     actor,
@@ -89,8 +89,20 @@ export function historyToWire({ session, actor }: HistoryEntry) {
     ended_at: instantOrNull(session.endedAt),
     status: session.status,
     ended_reason: session.endedReason,
-    // By route; empty until the action trail is there.
-    actions: {},
+    actions,
+  }
+}
+
+export function actionToWire(action: TrailAction) {
+  return {
+    seq: action.seq,
+    at: instant(action.at),
+    method: action.method,
+    route: action.route,
+    path: action.path,
+    status: action.status,
+    duration_ms: action.durationMs,
+    request_id: action.requestId,
   }
 }
 
@@ -167,7 +179,11 @@ export function readCursor(cursor: string): Place {
   } catch {
     // Falls through to the one refusal below.
   }
-  throw new ImpersonationError('invalid_request', {
+  throw unknownCursor()
+}
+
+export function unknownCursor(): ImpersonationError {
+  return new ImpersonationError('invalid_request', {
     errors: [{ path: 'query.cursor', message: 'must be the next_cursor of an earlier answer' }],
   })
 }

@@ -2,6 +2,7 @@ import { endedEvents, noMeta, type RequestMeta } from '../audit/events.ts'
 import type { Recorder } from '../audit/recorder.ts'
 import type { GuardedStore } from '../stores/guarded.ts'
 import type { EndResult, SessionEnding } from '../stores/store.ts'
+import type { TrailHead } from '../stores/trail.ts'
 import type { EndedReason, Session } from '../types.ts'
 
 /** The one way in which a session ends, whoever wants it to. */
@@ -37,8 +38,8 @@ interface Parts {
 export function createEndings({ store, recorder, now, changed, over }: Parts): Endings {
   async function end(session: Session, ending: SessionEnding, meta: RequestMeta) {
     const at = now()
-    const events = (ended: Session) =>
-      endedEvents(ended, ending.status === 'expired' ? ending.at : at, meta)
+    const events = (ended: Session, trail: TrailHead | null) =>
+      endedEvents(ended, trail, ending.status === 'expired' ? ending.at : at, meta)
     /** Both answers were lost: the row tells what they did. An event that is stored already is not owed. */
     async function asFound(error: unknown): Promise<EndResult> {
       const found = await store.readSession(session.id)
@@ -49,7 +50,7 @@ export function createEndings({ store, recorder, now, changed, over }: Parts): E
       const result = await store.endSession(session.id, ending, events).catch(async () => {
         // Stopping and revoking always work: end it without the event, and owe the event.
         const bare = await store.endSession(session.id, ending, null).catch(asFound)
-        if (bare?.changed) for (const event of events(bare.session)) recorder.owe(event)
+        if (bare?.changed) for (const event of events(bare.session, null)) recorder.owe(event)
         return bare
       })
       over(session.id)

@@ -4,6 +4,7 @@ import { reaches } from '../pipeline/walls.ts'
 import type { Settings } from '../settings.ts'
 import type { GuardedStore } from '../stores/guarded.ts'
 import type { GrantSection, Page } from '../stores/store.ts'
+import type { TrailHead } from '../stores/trail.ts'
 import { type AccessLevel, accessLevels, type Grant, type Session } from '../types.ts'
 import { checkAsked, tooLong, validMs } from './asked.ts'
 import { checkFresh } from './fresh-auth.ts'
@@ -257,7 +258,7 @@ function revocation(by: string, at: number, meta: RequestMeta) {
       note: null,
       acknowledged: false,
     },
-    event: (session: Session) => endedEvents(session, at, meta),
+    event: (session: Session, trail: TrailHead | null) => endedEvents(session, trail, at, meta),
   } as const
 }
 

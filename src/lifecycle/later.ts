@@ -53,6 +53,7 @@ export const testSessionVerbs: Names<TestSessions<never>> = {
 export const auditVerbs: Names<Audit<never>> = {
   list: true,
   export: true,
+  actions: true,
   verify: true,
   checkpoint: true,
 }

@@ -71,7 +71,7 @@ export function createOpening<User extends object>(parts: Parts<User>): Open<Use
         ...(request && { request: request(session) }),
         events: {
           started: { ...event, ...(terms.deliveries && { deliveries: terms.deliveries(session) }) },
-          ended: (ended) => endedEvents(ended, ended.endedAt ?? at, meta),
+          ended: (ended, trail) => endedEvents(ended, trail, ended.endedAt ?? at, meta),
         },
       })
       for (const ended of result.ended) {

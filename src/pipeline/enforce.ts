@@ -7,8 +7,24 @@ import type { RequestView } from './identify.ts'
 import { isForm, isSafe, saysOtherMethod } from './methods.ts'
 import { pathOf, readingsOf, readsOneWay } from './patterns.ts'
 
-/** The refusal, or as whom a request runs. */
-export type Verdict = ImpersonationError | 'target' | 'actor'
+/** As whom a request may run, and whether it does no more than read. */
+export interface Allowed {
+  readonly as: 'target' | 'actor'
+  readonly reads: boolean
+}
+
+export type Verdict = ImpersonationError | Allowed
+
+const allowed = Object.freeze({
+  target: {
+    reads: Object.freeze({ as: 'target', reads: true }),
+    writes: Object.freeze({ as: 'target', reads: false }),
+  },
+  actor: {
+    reads: Object.freeze({ as: 'actor', reads: true }),
+    writes: Object.freeze({ as: 'actor', reads: false }),
+  },
+} as const)
 
 /**
  * Whether a request may go on under an access level. Guardrails come first and hold at every level,
@@ -53,7 +69,7 @@ export function createEnforce<Req, User extends object>(
     if (marked) return blocked(marked)
     const safe = isSafe(request, view)
     // The common case by far: a read, and nothing that speaks of reads.
-    if (safe && !looksAtReads) return 'target'
+    if (safe && !looksAtReads) return allowed.target.reads
 
     const sent = view.method(request)
     const overridden = saysOtherMethod(request, view)
@@ -67,12 +83,13 @@ export function createEnforce<Req, User extends object>(
     const judge = (said: Classification): Verdict => {
       if (typeof said === 'object') return blocked(said.guard)
       if (said === 'unknown') return level === 'view' ? viewOnly() : untold()
-      if (!overridden && keepsActor(sent, pathOf(view.target(request)))) return 'actor'
       const reads = safe ? said !== 'write' : said === 'read' && !overridden
+      const does = reads ? 'reads' : 'writes'
+      if (!overridden && keepsActor(sent, pathOf(view.target(request)))) return allowed.actor[does]
       if (level === 'view' && !reads) return viewOnly()
       if (level !== 'full' && fullAccessRoutes.find(anyMethod, readings))
         return new ImpersonationError('full_access_required')
-      return 'target'
+      return allowed.target[does]
     }
     const said = classify?.(request, readings)
     return said instanceof Promise ? said.then(judge) : judge(said)

@@ -18,6 +18,8 @@ export interface RequestView<Req> {
   removeHeader(request: Req, name: string): void
   /** The route the framework has matched, where it knows already, in each way a pattern may be written for it. */
   routes?(request: Req): readonly string[]
+  /** The matched route as the app wrote it, where the framework knows it before the handler runs; for the record. */
+  route?(request: Req): string | undefined
   /** The guardrail that the matched route is marked with, where the framework knows routes beforehand. */
   marked?(request: Req): Guardrail | undefined
   /**

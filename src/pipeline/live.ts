@@ -1,3 +1,4 @@
+import type { Trace } from '../audit/trail.ts'
 import type { ImpersonationError } from '../errors.ts'
 import type { Signals } from '../lifecycle/signals.ts'
 import type { AccessLevel, Guardrail, Impersonation, Session } from '../types.ts'
@@ -13,6 +14,8 @@ export interface Passage<User> {
   /** The user to put into the user slot; undefined leaves what the host's login put there. */
   readonly user: User | undefined
   readonly headers: HeaderPlan | null
+  /** Wants to be told what became of the request; null where it is not recorded. */
+  readonly trace: Trace | null
 }
 
 /** A live session with what its requests need, made once and not per request. */
@@ -67,6 +70,7 @@ export function createLives(signals: Signals, block: Block): Lives {
         context,
         user: target,
         headers: impersonatingHeaders(context.session),
+        trace: null,
       })
       return Object.freeze({
         session: context.session,

@@ -1,5 +1,6 @@
 import { blockedEvent } from '../audit/events.ts'
 import type { Recorder } from '../audit/recorder.ts'
+import type { Trace } from '../audit/trail.ts'
 import { ImpersonationError, isImpersonationError } from '../errors.ts'
 import type { Endings } from '../lifecycle/ending.ts'
 import { endingOf, lapseError } from '../lifecycle/lapse.ts'
@@ -7,7 +8,7 @@ import type { People } from '../people.ts'
 import type { Settings } from '../settings.ts'
 import type { GuardedStore } from '../stores/guarded.ts'
 import type { Session } from '../types.ts'
-import { createEnforce, type Verdict } from './enforce.ts'
+import { type Allowed, createEnforce, type Verdict } from './enforce.ts'
 import { cookieHeaders, forgeable, type HeaderPlan, lapsedHeaders } from './headers.ts'
 import {
   cookieName,
@@ -21,6 +22,7 @@ import type { Live, Passage } from './live.ts'
 import { isSafe } from './methods.ts'
 import { pathOf } from './patterns.ts'
 import type { Resolve, Resolved } from './resolve.ts'
+import { type Tracing, trailRequestOf } from './tracing.ts'
 
 type Sooner<T> = T | Promise<T>
 
@@ -31,6 +33,7 @@ export interface PassageParts<User extends object> {
   readonly store: GuardedStore
   readonly endings: Endings
   readonly recorder: Recorder
+  readonly tracing: Tracing | null
   clearCookie(name: string): string
 }
 
@@ -44,7 +47,7 @@ export function createPassage<Req, User extends object>(
   parts: PassageParts<User>,
   view: RequestView<Req>,
 ) {
-  const { settings, people, resolve, store, endings, recorder, clearCookie } = parts
+  const { settings, people, resolve, store, endings, recorder, tracing, clearCookie } = parts
   const { now } = settings
   const enforce = createEnforce(settings, view)
   const straightOn: Passage<User> = Object.freeze({
@@ -53,6 +56,7 @@ export function createPassage<Req, User extends object>(
     context: null,
     user: undefined,
     headers: null,
+    trace: null,
   })
 
   function pass(request: Req, actor: User | null | undefined): Sooner<Passage<User>> {
@@ -79,7 +83,7 @@ export function createPassage<Req, User extends object>(
   const cleared = (request: Req) => cookieHeaders(clearCookie(cookieName(isSecure(request))))
 
   function refuse(error: ImpersonationError, headers: HeaderPlan | null = null): Passage<User> {
-    return { refusal: error, answer: null, context: null, user: undefined, headers }
+    return { refusal: error, answer: null, context: null, user: undefined, headers, trace: null }
   }
 
   /** A request that says under which session it runs must not run under none, even with nobody there. */
@@ -166,7 +170,7 @@ export function createPassage<Req, User extends object>(
     const verdict = enforce(request, live.session.accessLevel)
     return verdict instanceof Promise
       ? verdict.then((later) => afterwards(request, actor, live, later))
-      : concluded(request, live, verdict)
+      : concluded(request, actor, live, verdict)
   }
 
   /** A body takes as long as its sender likes: by the time it has been read the session may be over. */
@@ -176,22 +180,72 @@ export function createPassage<Req, User extends object>(
     { session }: Live<User>,
     verdict: Verdict,
   ): Promise<Passage<User>> {
+    const now = await stillLive(session, actor)
+    return isImpersonationError(now) ? refuse(now) : concluded(request, actor, now, verdict)
+  }
+
+  /** The live session, or the refusal of a request that came in under it. */
+  async function stillLive(
+    session: Session,
+    actor: User,
+  ): Promise<Live<User> | ImpersonationError> {
     const { live, lapse } = await resolve.get(session.actorId, actor)
-    if (live?.session.id === session.id) return concluded(request, live, verdict)
-    return refuse(
-      lapse?.id === session.id
-        ? lapseError(lapse)
-        : new ImpersonationError('impersonation_state_changed'),
-    )
+    if (live?.session.id === session.id) return live
+    return lapse?.id === session.id
+      ? lapseError(lapse)
+      : new ImpersonationError('impersonation_state_changed')
   }
 
   function concluded(
     request: Req,
-    { session, asTarget, asActor }: Live<User>,
+    actor: User,
+    live: Live<User>,
     verdict: Verdict,
+  ): Sooner<Passage<User>> {
+    if (isImpersonationError(verdict)) return blocked(request, live, verdict)
+    if (tracing === null) return verdict.as === 'target' ? live.asTarget : live.asActor
+    return recorded(request, actor, live, verdict, tracing)
+  }
+
+  /** The way on, with the request on record as far as the options say. */
+  function recorded(
+    request: Req,
+    actor: User,
+    live: Live<User>,
+    { as, reads }: Allowed,
+    to: Tracing,
+  ): Sooner<Passage<User>> {
+    const { session } = live
+    const wayOn = ({ asTarget, asActor }: Live<User>) => (as === 'target' ? asTarget : asActor)
+    const unrecorded = (error: unknown) =>
+      isImpersonationError(error) ? refuse(error, live.asTarget.headers) : refused(error)
+    try {
+      const trace = to.begin(reads, () => trailRequestOf(session, request, view, settings.query))
+      if (trace === null) return wayOn(live)
+      return trace instanceof Promise ? trace.then(goOn, unrecorded) : { ...wayOn(live), trace }
+    } catch (error) {
+      return unrecorded(error)
+    }
+
+    /** Storing takes its time: meanwhile the session may be over. */
+    async function goOn(trace: Trace): Promise<Passage<User>> {
+      const now = await stillLive(session, actor)
+      if (!isImpersonationError(now)) return { ...wayOn(now), trace }
+      trace(now.status)
+      return refuse(now)
+    }
+  }
+
+  function blocked(
+    request: Req,
+    { session, asTarget }: Live<User>,
+    verdict: ImpersonationError,
   ): Passage<User> {
-    if (verdict === 'target') return asTarget
-    if (verdict === 'actor') return asActor
+    tracing?.refused(
+      isSafe(request, view),
+      () => trailRequestOf(session, request, view, settings.query),
+      verdict.status,
+    )
     recorder.note(
       blockedEvent(session, now(), verdict.code, {
         method: view.method(request),

@@ -593,6 +593,7 @@ describe('history', () => {
     expect(more).toEqual([])
     expect(newest).toMatchObject({ actor: { name: null, role: null } })
     expect(oldest).toEqual({
+      actions: {},
       actor: { name: 'Rooty', role: 'admin' },
       session: expect.objectContaining({ id: first.id, status: 'stopped', ticket: 'T-1' }),
     })

@@ -246,7 +246,10 @@ describe('the chain of an engine', () => {
     ['audit.oldKeys', { key, oldKeys: [{ id: 'default', secret: key }] }],
     ['audit.oldKeys', { key, oldKeys: 'x' }],
     ['audit.oldKeys[0]', { key, oldKeys: ['x'] }],
-    ['audit.trail', { trail: 'all' }],
+    ['audit.trail', { trail: 'some' }],
+    ['audit.query', { query: 'page' }],
+    ['audit.query', { query: [7] }],
+    ['audit.sinks', { sinks: [] }],
   ])('option "%s" refuses what is wrong, without repeating a key', async (option, audit) => {
     const error = await world('Hono', { audit: audit as never }).catch((thrown) => thrown)
     expect(error).toBeInstanceOf(TypeError)

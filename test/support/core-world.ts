@@ -111,6 +111,7 @@ export const view: RequestView<Req> = {
     delete request.headers[name]
   },
   routes: ({ route }) => (route === undefined ? [] : [route]),
+  route: ({ route }) => route,
   marked: (request) => request.marked,
   peekBody: async ({ peeked }) => (typeof peeked === 'function' ? peeked() : peeked),
   isSecure: (request) => request.secure,
@@ -249,7 +250,7 @@ export function adapterOf(engine: Engine) {
 export async function send(engine: Engine, actor: User | null, ask: Ask = {}): Promise<Outcome> {
   const adapter = adapterOf(engine)
   const request = requestOf(ask)
-  const { answer, context, user, headers } = await adapter.enter(request, actor)
+  const { answer, context, user, headers, trace } = await adapter.enter(request, actor)
   const plan = Object.fromEntries((headers?.set ?? []).map(([name, value]) => [name, value]))
   if (answer) {
     const text = await answer.clone().text()
@@ -272,6 +273,7 @@ export async function send(engine: Engine, actor: User | null, ask: Ask = {}): P
   return adapter.run(context, () => {
     const ran = (slot as User | null)?.id ?? 'nobody'
     const ended = plan['X-Impersonation-Ended']
+    trace?.(200)
     return {
       ran,
       user: slot as User | null,

@@ -240,6 +240,7 @@ export function routeRules(
         '/impersonation/openapi.json',
         '/impersonation/sessions',
         '/impersonation/sessions/{id}',
+        '/impersonation/sessions/{id}/actions',
         '/impersonation/sessions/{id}/revoke',
         '/impersonation/start',
         '/impersonation/status',
