@@ -45,7 +45,8 @@ interface Waiting {
 /** What waits to be stored in the trail of one session. */
 interface Line {
   waiting: Waiting[]
-  writing: Promise<void> | undefined
+  /** The writing under way: whether all that it came to could be stored. */
+  writing: Promise<boolean> | undefined
   /** The last attempt, if nobody knows what became of it. */
   doubtful: { readonly batch: readonly Waiting[]; readonly made: readonly TrailEntry[] } | undefined
 }
@@ -86,14 +87,17 @@ export function createTrail(parts: {
   }
 
   /** One at a time, in the order in which they came, up to the first batch that can't be stored. Never rejects. */
-  function write(sessionId: string, line: Line): Promise<void> {
+  function write(sessionId: string, line: Line): Promise<boolean> {
     line.writing ??= writeAll(sessionId, line)
-      .catch((error) => giveUp(line, error))
+      .then(
+        () => true,
+        (error) => giveUp(line, error),
+      )
       .finally(() => {
         line.writing = undefined
         if (line.waiting.some(({ waiter }) => waiter)) write(sessionId, line)
         else if (line.waiting.length > 0) soon()
-        else if (!line.doubtful) lines.delete(sessionId)
+        else lines.delete(sessionId)
       })
     return line.writing
   }
@@ -107,7 +111,7 @@ export function createTrail(parts: {
   }
 
   /** For now. Whoever waits is refused; what has happened already goes on waiting. */
-  function giveUp(line: Line, error: unknown): void {
+  function giveUp(line: Line, error: unknown): false {
     const waited = line.waiting.filter(({ waiter }) => waiter)
     take(line, waited)
     for (const { waiter } of waited) waiter?.failed(error)
@@ -115,6 +119,7 @@ export function createTrail(parts: {
       'ONBEHALF_TRAIL_NOT_STORED',
       `the action trail could not be stored; writes are refused, reads wait for it: ${reasonOf(error)}`,
     )
+    return false
   }
 
   async function writeBatch(sessionId: string, line: Line, batch: readonly Waiting[]) {
@@ -155,7 +160,12 @@ export function createTrail(parts: {
 
   async function flush(sessionId?: string): Promise<void> {
     const chosen = [...lines].filter(([id]) => sessionId === undefined || id === sessionId)
-    await Promise.all(chosen.map(([id, line]) => write(id, line)))
+    await Promise.all(chosen.map(([id, line]) => drain(id, line)))
+  }
+
+  /** A writing that is about to end has not seen what came just now. */
+  async function drain(sessionId: string, line: Line): Promise<void> {
+    while (line.waiting.length > 0 && (await write(sessionId, line)));
   }
 
   function checkRoom(): void {
