@@ -36,7 +36,13 @@ declare global {
   }
 }
 
-export type ExpressOptions<User> = AdapterOptions<ExpressRequest, User>
+export interface ExpressOptions<User> extends AdapterOptions<ExpressRequest, User> {
+  /**
+   * Your login, where it would refuse an impersonation token: it is left out for requests that carry one, and
+   * runs before this middleware for all others. @default none: it has run already
+   */
+  authenticate?: RequestHandler
+}
 
 const view: RequestView<ExpressRequest> = {
   method: (request) => request.method,
@@ -71,7 +77,7 @@ export function impersonate<User extends object>(
   options: ExpressOptions<User> = {},
 ): RequestHandler {
   checkAdapterOptions(impersonation, options)
-  const { userProperty = 'user', getActor, setUser } = options
+  const { userProperty = 'user', getActor, setUser, authenticate } = options
   const adapter = impersonation.adapter(view)
   const slot = (request: ExpressRequest) =>
     (request as unknown as Record<string, unknown>)[userProperty]
@@ -80,16 +86,30 @@ export function impersonate<User extends object>(
   return function impersonate(request, response, next) {
     // Mounted twice, the second time it would take the target for the actor.
     if (request.impersonation !== undefined) return next()
+    const byToken = adapter.carriesToken(request)
     try {
-      const actor = getActor ? getActor(request) : (slot(request) as User | null | undefined)
-      if (isThenable(actor)) return void Promise.resolve(actor).then(enter).catch(next)
-      enter(actor)
+      if (byToken) enter(null)
+      else if (!authenticate) identify()
+      else
+        Promise.resolve(
+          authenticate(request, response, (error) => (error ? next(error) : identify())),
+        ).catch(next)
     } catch (error) {
       next(error)
     }
 
+    function identify(): void {
+      try {
+        const actor = getActor ? getActor(request) : (slot(request) as User | null | undefined)
+        if (isThenable(actor)) return void Promise.resolve(actor).then(enter).catch(next)
+        enter(actor)
+      } catch (error) {
+        next(error)
+      }
+    }
+
     function enter(actor: User | null | undefined): void | Promise<void> {
-      if (!getActor && !actor && lateLogin.mayTell()) {
+      if (!getActor && !byToken && !actor && lateLogin.mayTell()) {
         response.once('finish', () => lateLogin.tell(slot(request) != null))
       }
       const entrance = adapter.enter(request, actor || null)

@@ -40,6 +40,11 @@ export interface FastifyOptions<User extends object> extends AdapterOptions<Fast
    * @default 'onRequest'
    */
   hook?: (typeof hooks)[number]
+  /**
+   * Your login, where it would refuse an impersonation token, such as `(request) => request.jwtVerify()`: it is
+   * left out for requests that carry one, and runs before this plugin looks at all others. @default none
+   */
+  authenticate?: (request: FastifyRequest, reply: FastifyReply) => unknown
   /** Put before `basePath`, as for any plugin. @default '' */
   prefix?: string
 }
@@ -49,7 +54,8 @@ const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']
 
 const plugin: FastifyPluginCallback<FastifyOptions<object>> = (fastify, options, done) => {
   checkAdapterOptions(options.impersonation, options)
-  const { impersonation, userProperty = 'user', getActor, setUser, hook = 'onRequest' } = options
+  const { impersonation, userProperty = 'user', getActor, setUser } = options
+  const { authenticate, hook = 'onRequest' } = options
   if (!hooks.includes(hook)) throw new TypeError(`option "hook" must be one of ${hooks.join(', ')}`)
   const prefix = `${fastify.prefix}${options.prefix ?? ''}`.replace(/\/$/, '')
   const view = viewBelow(prefix, impersonation.basePath)
@@ -79,13 +85,26 @@ const plugin: FastifyPluginCallback<FastifyOptions<object>> = (fastify, options,
     const next = args.at(-1) as (error?: Error) => void
     // Mounted twice, the second time it would take the target for the actor.
     if (request.impersonation !== undefined) return next()
+    if (!authenticate || adapter.carriesToken(request)) return identified(request, reply, next)
+    Promise.resolve()
+      .then(() => authenticate(request, reply))
+      .then(() => reply.sent || identified(request, reply, next))
+      .catch(next)
+  })
+
+  function identified(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    next: (error?: Error) => void,
+  ): void {
     // Our own routes answer from their handler, as the framework's routes do: as whoever is there now.
     if (isOwnRoute(request)) {
       const going = (actor: object | null) => {
         keep(request, actor)
         next()
       }
-      return actorOf(request, going, next)
+      actorOf(request, going, next)
+      return
     }
     actorOf(
       request,
@@ -97,7 +116,7 @@ const plugin: FastifyPluginCallback<FastifyOptions<object>> = (fastify, options,
       },
       next,
     )
-  })
+  }
 
   // Fastify loses the context while it reads the body.
   for (const name of hooks.slice(
@@ -117,6 +136,8 @@ const plugin: FastifyPluginCallback<FastifyOptions<object>> = (fastify, options,
     then: (actor: object | null) => void,
     failed: (error: Error) => void,
   ) {
+    // Who is there is in the token, and no login of the host's has looked.
+    if (adapter.carriesToken(request)) return then(null)
     try {
       const actor = getActor ? getActor(request) : (slot(request) as object | null | undefined)
       if (isThenable(actor))

@@ -26,7 +26,13 @@ declare module 'hono' {
   }
 }
 
-export type HonoOptions<User> = AdapterOptions<Context, User>
+export interface HonoOptions<User> extends AdapterOptions<Context, User> {
+  /**
+   * Your login, where it would refuse an impersonation token, such as `jwt({ secret })`: it is left out for
+   * requests that carry one, and runs to its end before this middleware for all others. @default none
+   */
+  authenticate?: MiddlewareHandler
+}
 
 /** What servers put into the environment: @hono/node-server its request, Deno the address, Bun itself. */
 interface Bindings {
@@ -122,14 +128,24 @@ export function impersonate<User extends object>(
   options: HonoOptions<User> = {},
 ): MiddlewareHandler {
   checkAdapterOptions(impersonation, options)
-  const { userProperty = 'user', getActor, setUser } = options
+  const { userProperty = 'user', getActor, setUser, authenticate } = options
   const adapter = impersonation.adapter(view)
   const lateLogin = wrongOrder()
+  const actorOf = (c: Context) =>
+    getActor ? getActor(c) : (c.get(userProperty as never) as User | null | undefined)
 
   return async function impersonate(c, next) {
     // Mounted twice, the second time it would take the target for the actor.
     if (c.get('impersonation') !== undefined) return next()
-    const found = getActor ? getActor(c) : (c.get(userProperty as never) as User | null | undefined)
+    const byToken = adapter.carriesToken(c)
+    if (authenticate && !byToken) {
+      let passed = false
+      const refusal = await authenticate(c, async () => {
+        passed = true
+      })
+      if (!passed) return refusal
+    }
+    const found = byToken ? null : actorOf(c)
     const actor = isThenable(found) ? await found : found
     const entering = adapter.enter(c, actor || null)
     const { answer, context, user, headers, trace } =
@@ -146,7 +162,7 @@ export function impersonate<User extends object>(
     const going = adapter.run(context, next)
     await (trace === null ? going : traced(c, going, trace))
     if (headers !== null) seeTo(c, headers)
-    if (!getActor && !actor && lateLogin.mayTell())
+    if (!getActor && !byToken && !actor && lateLogin.mayTell())
       lateLogin.tell(c.get(userProperty as never) != null)
   }
 

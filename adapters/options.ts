@@ -10,10 +10,15 @@ export interface AdapterOptions<Req, User> {
   setUser?: (request: Req, user: User) => void
 }
 
+/** `authenticate` is of each framework's own type. */
+interface Checked<Req, User> extends AdapterOptions<Req, User> {
+  authenticate?: unknown
+}
+
 /** @throws {TypeError} naming the option in quotes and what it wants */
 export function checkAdapterOptions<Req, User>(
   engine: unknown,
-  { userProperty, getActor, setUser }: AdapterOptions<Req, User>,
+  { userProperty, getActor, setUser, authenticate }: Checked<Req, User>,
 ): void {
   if (typeof (engine as { adapter?: unknown } | null)?.adapter !== 'function') {
     throw new TypeError('impersonate wants the engine that createImpersonation made')
@@ -21,7 +26,7 @@ export function checkAdapterOptions<Req, User>(
   if (userProperty !== undefined && (typeof userProperty !== 'string' || userProperty === '')) {
     throw new TypeError('option "userProperty" must be the name of a property')
   }
-  for (const [name, value] of Object.entries({ getActor, setUser })) {
+  for (const [name, value] of Object.entries({ getActor, setUser, authenticate })) {
     if (value === undefined || typeof value === 'function') continue
     throw new TypeError(`option "${name}" must be a function of the request`)
   }

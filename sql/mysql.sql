@@ -1,4 +1,4 @@
--- The tables of kyselyStore from 'onbehalf/kysely', version 4. Applying them twice does no harm.
+-- The tables of kyselyStore from 'onbehalf/kysely', version 5. Applying them twice does no harm.
 
 create table if not exists impersonation_sessions (
   id varchar(255) not null primary key,
@@ -135,7 +135,7 @@ create table if not exists impersonation_deliveries (
   settled_at bigint,
   error text,
   revision integer not null,
-  key impersonation_deliveries_due (status, due_at, id),
+  key impersonation_deliveries_due (status, topic, due_at, id),
   key impersonation_deliveries_newest (created_at, id),
   key impersonation_deliveries_user (user_id, created_at, id)
 ) engine = InnoDB default character set utf8mb4 collate utf8mb4_bin;
@@ -154,3 +154,22 @@ create table if not exists impersonation_links (
 ) engine = InnoDB default character set utf8mb4 collate utf8mb4_bin;
 
 insert ignore into impersonation_schema (version) values (4);
+
+create table if not exists impersonation_actions (
+  session_id varbinary(1020) not null,
+  seq bigint not null,
+  at bigint not null,
+  completes bigint,
+  method text,
+  route text,
+  path text,
+  status integer,
+  duration_ms bigint,
+  request_id text,
+  key_id varchar(64),
+  mac varchar(64),
+  constraint impersonation_actions_place unique (session_id, seq),
+  key impersonation_actions_completes (session_id, completes, seq)
+) engine = InnoDB default character set utf8mb4 collate utf8mb4_bin;
+
+insert ignore into impersonation_schema (version) values (5);

@@ -1,4 +1,4 @@
--- The tables of kyselyStore from 'onbehalf/kysely', version 4. Applying them twice does no harm.
+-- The tables of kyselyStore from 'onbehalf/kysely', version 5. Applying them twice does no harm.
 
 create table if not exists impersonation_sessions (
   id varchar(255) not null primary key,
@@ -155,7 +155,7 @@ create table if not exists impersonation_deliveries (
   revision integer not null
 );
 
-create index if not exists impersonation_deliveries_due on impersonation_deliveries (status, due_at, id);
+create index if not exists impersonation_deliveries_due on impersonation_deliveries (status, topic, due_at, id);
 
 create index if not exists impersonation_deliveries_newest on impersonation_deliveries (created_at, id);
 
@@ -175,3 +175,23 @@ create table if not exists impersonation_links (
 );
 
 insert into impersonation_schema (version) values (4) on conflict do nothing;
+
+create table if not exists impersonation_actions (
+  session_id varchar(255) not null,
+  seq bigint not null,
+  at bigint not null,
+  completes bigint,
+  method text,
+  route text,
+  path text,
+  status integer,
+  duration_ms bigint,
+  request_id text,
+  key_id varchar(64),
+  mac varchar(64),
+  constraint impersonation_actions_place unique (session_id, seq)
+);
+
+create index if not exists impersonation_actions_completes on impersonation_actions (session_id, completes, seq);
+
+insert into impersonation_schema (version) values (5) on conflict do nothing;

@@ -1,21 +1,42 @@
 import type { ChainKeys } from './audit/seal.ts'
-import { isRecord, noOthers, want, wantSection } from './checks.ts'
+import { isRecord, noOthers, oneOf, want, wantSection } from './checks.ts'
 import type { AuditKey, AuditOptions } from './options.ts'
 import { chainVerbs } from './stores/chain.ts'
+import { outboxVerbs } from './stores/outbox.ts'
 import type { Store } from './stores/store.ts'
+import { trailVerbs } from './stores/trail.ts'
+
+interface CheckedAudit {
+  readonly onEvent?: AuditOptions['onEvent'] | undefined
+  readonly trail: NonNullable<AuditOptions['trail']>
+  readonly query: readonly string[]
+  readonly sink?: AuditOptions['sink'] | undefined
+  readonly chainKeys?: ChainKeys
+}
 
 /** HMAC-SHA-256 wants a key as long as what it gives (RFC 2104). */
 const shortestKey = 32
 
 /** @throws {TypeError} naming the option in quotes and what it wants, never the key */
-export function checkAudit(
-  group: AuditOptions | undefined,
-  store: Store,
-): { readonly chainKeys?: ChainKeys; readonly onEvent?: AuditOptions['onEvent'] } {
-  if (group === undefined) return {}
-  want('audit', isRecord(group), 'an object { key?, oldKeys?, onEvent? }')
-  noOthers('audit.', group, ['key', 'oldKeys', 'onEvent'])
-  const { key, oldKeys = [], onEvent } = group as AuditOptions
+export function checkAudit(group: AuditOptions | undefined, store: Store): CheckedAudit {
+  if (group === undefined) return { trail: 'off', query: [] }
+  want('audit', isRecord(group), 'an object { key?, oldKeys?, onEvent?, trail?, query?, sink? }')
+  noOthers('audit.', group, ['key', 'oldKeys', 'onEvent', 'trail', 'query', 'sink'])
+  const { key, oldKeys = [], onEvent, query = [], sink } = group as AuditOptions
+  const trail = oneOf('audit.trail', (group as AuditOptions).trail, ['off', 'unsafe', 'all'], 'off')
+  if (trail !== 'off') wantSection('audit.trail', store, 'trail', trailVerbs)
+  want(
+    'audit.query',
+    Array.isArray(query) && query.every((name) => typeof name === 'string'),
+    'an array of names of query parameters',
+  )
+  want(
+    'audit.sink',
+    sink === undefined || (isRecord(sink) && typeof sink.send === 'function'),
+    "an object { send(event) }, such as eventWebhook(…) from 'onbehalf/notify'",
+  )
+  if (sink !== undefined) wantSection('audit.sink', store, 'outbox', outboxVerbs)
+  const others = { onEvent, trail, query: [...query], sink }
   want(
     'audit.onEvent',
     onEvent === undefined || typeof onEvent === 'function',
@@ -24,14 +45,14 @@ export function checkAudit(
   want('audit.oldKeys', Array.isArray(oldKeys), 'an array of { id, secret }')
   if (key === undefined) {
     want('audit.oldKeys', oldKeys.length === 0, 'left out where "audit.key" is')
-    return { onEvent }
+    return others
   }
   wantSection('audit.key', store, 'chain', chainVerbs)
   const current = checkKey('audit.key', isKey(key) ? key : { id: 'default', secret: key })
   const all = [current, ...oldKeys.map((old, n) => checkKey(`audit.oldKeys[${n}]`, old))]
   const secrets = new Map(all.map(({ id, secret }) => [id, secret]))
   want('audit.oldKeys', secrets.size === all.length, 'keys with ids of their own')
-  return { onEvent, chainKeys: Object.freeze({ current: current.id, secrets }) }
+  return { ...others, chainKeys: Object.freeze({ current: current.id, secrets }) }
 }
 
 const isKey = (key: string | Uint8Array | AuditKey): key is AuditKey =>

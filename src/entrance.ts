@@ -2,6 +2,7 @@ import type { Trace } from './audit/trail.ts'
 import { clearCookie } from './http/cookie.ts'
 import { renderRefusal } from './http/page.ts'
 import type { RouteCall } from './http/router.ts'
+import type { ByToken, PassByToken } from './pipeline/by-token.ts'
 import type { Context } from './pipeline/context.ts'
 import type { HeaderPlan } from './pipeline/headers.ts'
 import type { RequestView } from './pipeline/identify.ts'
@@ -9,12 +10,15 @@ import type { Passage } from './pipeline/live.ts'
 import { createPassage, type PassageParts } from './pipeline/passage.ts'
 import { pathOf } from './pipeline/patterns.ts'
 import { isHeard, tell } from './telemetry/channels.ts'
+import { presentedToken } from './tokens/presented.ts'
 import type { Impersonation } from './types.ts'
 
 /** What an adapter does with a request: `enter`, then `run` the rest in it, with `headers` on the answer. */
 export interface Adapter<Req, User> {
   /** Synchronous unless the actor's standing has to be read. Rejects only for faults of the wiring. */
   enter(request: Req, actor: User | null | undefined): Entrance<User> | Promise<Entrance<User>>
+  /** Whether the request carries an impersonation token: then no login of the host's is to look at it. */
+  carriesToken(request: Req): boolean
   /** Runs the rest of the request with its context. */
   run<T>(context: Impersonation<User> | null, rest: () => T): T
   /** Whether something that stands in the user slot now is still the target of this context. */
@@ -40,6 +44,8 @@ interface Parts<User extends object> extends Omit<PassageParts<User>, 'clearCook
   readonly context: Context<User>
   /** Answers a route of ours. */
   readonly route: (call: RouteCall<User>) => Promise<Response>
+  /** The way of requests with an impersonation token; null where there are none. */
+  readonly byToken: (() => Promise<ByToken<User>>) | null
   /** Called with each request, before anything else. */
   readonly begin: () => void
 }
@@ -49,19 +55,31 @@ export function createAdapter<Req, User extends object>(
   parts: Parts<User>,
   view: RequestView<Req>,
 ): Adapter<Req, User> {
-  const { settings, people, context, route, begin } = parts
+  const { settings, people, context, route, begin, byToken } = parts
   const pass = createPassage<Req, User>({ ...parts, clearCookie }, view)
 
   function enter(request: Req, actor: User | null | undefined) {
     begin()
     const path = view.path(request)
+    const token = tokenOf(request)
     if (isBelow(path, settings.basePath) && view.method(request) !== 'OPTIONS')
-      return answerRoute(request, path, actor)
-    const passage = pass(request, actor)
+      return answerRoute(request, path, actor, token)
+    const passage = token === null ? pass(request, actor) : passWith(request, token)
     return passage instanceof Promise
       ? passage.then((later) => entrance(request, later))
       : entrance(request, passage)
   }
+
+  const tokenOf = (request: Req): string | null =>
+    byToken === null ? null : presentedToken(view.header(request, 'authorization'))
+
+  /** Loaded with the first token. */
+  async function passWith(request: Req, token: string): Promise<Passage<User>> {
+    const way = await (byToken as NonNullable<typeof byToken>)()
+    tokenPass ??= way.passFor(view)
+    return tokenPass(request, token)
+  }
+  let tokenPass: PassByToken<Req, User> | undefined
 
   function entrance(request: Req, passage: Passage<User>): Entrance<User> {
     if (passage.refusal === null) return passage
@@ -77,12 +95,14 @@ export function createAdapter<Req, User extends object>(
     request: Req,
     path: string,
     actor: User | null | undefined,
+    token: string | null,
   ): Promise<Entrance<User>> {
     const answer = await route({
       request: await view.toRequest(request),
       path,
       base: baseOf(request, path),
       actor,
+      token,
       secure: view.isSecure(request),
       ip: view.ip(request),
       twoLogins: view.hasTwoLogins(request),
@@ -100,6 +120,7 @@ export function createAdapter<Req, User extends object>(
 
   return {
     enter,
+    carriesToken: (request) => tokenOf(request) !== null,
     // Without a context of its own, a request made inside another one would see that one's.
     run(now, rest) {
       if (now === null) {

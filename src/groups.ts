@@ -5,6 +5,7 @@ import type { ApprovalOptions, ImpersonationOptions } from './options.ts'
 import { outboxVerbs } from './stores/outbox.ts'
 import { requestVerbs } from './stores/requests.ts'
 import type { Store } from './stores/store.ts'
+import { checkImpersonationTokens } from './tokens/option.ts'
 import { accessLevels } from './types.ts'
 
 /** More than that can't be kept with a request. */
@@ -24,6 +25,8 @@ export function checkGroups<User extends object>(
     sandbox: checkSandbox<User>(options.sandbox, store),
     notifier: checkNotifier<User>(options.notifier, store),
     ...checkAudit(options.audit, store),
+    impersonationTokens:
+      options.impersonationTokens && checkImpersonationTokens(options.impersonationTokens),
   }
 }
 

@@ -36,16 +36,20 @@ import type { RequestView } from './pipeline/identify.ts'
 import { type KnownRoute, unusedPatterns, warnOfUnused } from './pipeline/known-routes.ts'
 import { createLives } from './pipeline/live.ts'
 import { createResolve } from './pipeline/resolve.ts'
+import { createTokenDoor } from './pipeline/token-door.ts'
+import { createTracing } from './pipeline/tracing.ts'
 import { createBlock, createWalls, type Walls } from './pipeline/walls.ts'
 import { createWho, type Who } from './pipeline/who.ts'
 import { readOptions } from './settings.ts'
 import { deferred } from './stores/deferred.ts'
+import { flushed } from './stores/flushed.ts'
 import { type GuardedStore, guardStore } from './stores/guarded.ts'
 import { observed } from './stores/observed.ts'
 import type { Page } from './stores/store.ts'
 import { timed } from './stores/timed.ts'
 import { createWatched } from './stores/watched.ts'
 import { createEmit } from './telemetry/emit.ts'
+import { presentedToken } from './tokens/presented.ts'
 import { warnOnce } from './warnings.ts'
 
 /** The engine: made once, handed to an adapter, asked by handlers. */
@@ -66,6 +70,11 @@ export interface ImpersonationEngine<User extends object>
   history(caller: Caller<User>, page: Page): Promise<HistoryEntry[]>
   /** Where the routes are, below the place where the middleware is mounted. */
   readonly basePath: string
+  /**
+   * Whether an `Authorization` header carries an impersonation token: then the host's own login is to leave
+   * the request alone. False where `impersonationTokens` is off. Proves nothing: the middleware does.
+   */
+  carriesToken(authorization: string | null | undefined): boolean
   /** Somebody to call `sessions` as. @throws {TypeError} when the user can't be described */
   caller(user: User): Caller<User>
   /**
@@ -132,7 +141,9 @@ export function createImpersonation<User extends object>(
   const people = createPeople<User>(settings)
   const post = createPost<User>({ settings, store: guarded, people, run: nobody })
   const told = observed(guarded, createEmit(settings.onEvent))
-  const store = post.on || settings.chainKeys ? deferred(told, withMore) : told
+  const tracing = createTracing(settings, guarded)
+  const ended = tracing ? flushed(told, tracing.flush) : told
+  const store = post.on || settings.chainKeys ? deferred(ended, withMore) : ended
   const recorder = createRecorder(store)
   const block = createBlock(recorder, now)
   const signals = createSignals(store, now, revocationLagMs)
@@ -142,11 +153,16 @@ export function createImpersonation<User extends object>(
     signals.ended(sessionId)
     post.ended(sessionId)
   }
-  const changed = (actorId: string) => resolve.invalidate(actorId)
+  const changed = (actorId: string | null) => {
+    resolve.invalidate(actorId)
+    door?.invalidate(actorId)
+  }
 
   const endings = createEndings({ store, recorder, now, changed, over })
   const judge = createJudge<User>({ store, people, endings, now })
   const resolve = createResolve<User>({ settings, clock, judge, store, signals, lives, watched })
+  const way = { clock, judge, store, signals, lives, watched, recorder, tracing }
+  const door = createTokenDoor<User>(settings, way)
   const expiry = createGrantExpiry({ store, endings, now })
   const requestExpiry = createRequestExpiry({ store, now })
   const reaper = createReaper({ store, judge, recorder, expiry, requestExpiry })
@@ -154,7 +170,7 @@ export function createImpersonation<User extends object>(
   /** What is stored with each event, where there is anything. */
   async function withMore(): Promise<GuardedStore> {
     const { createRecorded } = await import('./recorded.ts')
-    more ??= createRecorded({ settings, store: told, wake: post.wake })
+    more ??= createRecorded({ settings, store: ended, wake: post.wake })
     return more
   }
   let more: GuardedStore | undefined
@@ -162,8 +178,10 @@ export function createImpersonation<User extends object>(
   // Loaded with the first call: most processes serve many requests before one, or none.
   const verbs = async () => {
     const { createVerbs } = await import('./lifecycle/verbs.ts')
-    const expiries = { expiry, requestExpiry }
-    const parts = { settings, store, people, judge, endings, recorder, changed, over, ...expiries }
+    const expiries = { expiry, requestExpiry, reap: reaper.reap }
+    const tokens = door?.tokens ?? null
+    const news = { recorder, changed, over, tokens }
+    const parts = { settings, store, people, judge, endings, ...news, ...expiries }
     loaded ??= createVerbs<User>(parts)
     return loaded
   }
@@ -189,13 +207,17 @@ export function createImpersonation<User extends object>(
     })
     unwatch = settings.store.watch?.({
       silenceMs: revocationLagMs,
-      invalidate: resolve.invalidate,
-      healthy: resolve.watchIs,
+      invalidate: changed,
+      healthy(up) {
+        door?.watchIs(up)
+        resolve.watchIs(up)
+      },
     })
   }
 
   async function ready(): Promise<void> {
     await settings.store.check?.()
+    await (await door?.tokens())?.ready()
   }
 
   return Object.freeze({
@@ -204,6 +226,8 @@ export function createImpersonation<User extends object>(
     ...createWho(context, people),
     ...createCarry({ context, store, judge, lives }),
     basePath: settings.basePath,
+    carriesToken: (authorization: string | null | undefined) =>
+      door !== null && presentedToken(authorization ?? undefined) !== null,
     sessions: later<Sessions<User>>(sessionVerbs, async () => (await verbs()).sessions),
     grants: later<Grants<User>>(grantVerbs, async () => (await verbs()).grants),
     breakGlass: later<BreakGlass<User>>(breakGlassVerbs, async () => (await verbs()).breakGlass),
@@ -217,14 +241,17 @@ export function createImpersonation<User extends object>(
     caller: (user: User) => ({ user, profile: people.profile(user), meta: noMeta }),
     async userChanged(userId: string) {
       resolve.forget(userId)
+      door?.forget(userId)
       await reaper.review({ actorId: userId })
       await reaper.review({ targetUserId: userId })
     },
     async endFor(actorId: string) {
-      const { active } = await store.readStanding(actorId)
-      if (!active) return 0
-      const result = await endings.revoke(active, { reason: 'actor_logged_out' })
-      return result?.changed ? 1 : 0
+      // Tokens, too: what an actor has handed to a program ends with their own login.
+      const active = await store.listSessions({ actorId, status: 'active' }, { limit: 1000 })
+      const results = await Promise.all(
+        active.map((session) => endings.revoke(session, { reason: 'actor_logged_out' })),
+      )
+      return results.filter((result) => result?.changed).length
     },
     reap: reaper.reap,
     outbox: post.outbox,
@@ -238,12 +265,25 @@ export function createImpersonation<User extends object>(
       reaper.close()
       signals.close()
       watched.close()
+      await tracing?.flush()
       await post.close()
       await unwatch?.()
       await settings.store.close?.()
     },
     adapter<Req>(view: RequestView<Req>): Adapter<Req, User> {
-      const parts = { settings, people, resolve, store, endings, recorder, context, route, begin }
+      const parts = {
+        settings,
+        people,
+        resolve,
+        store,
+        endings,
+        recorder,
+        tracing,
+        context,
+        route,
+        begin,
+        byToken: door?.byToken ?? null,
+      }
       return createAdapter<Req, User>(parts, view)
     },
   })

@@ -73,7 +73,7 @@ export type {
   RequestVerb,
   UsedCode,
 } from './stores/requests.ts'
-export type { Pruned, RetentionSection, RetentionVerb } from './stores/retention.ts'
+export type { Erased, Pruned, RetentionSection, RetentionVerb, Survey } from './stores/retention.ts'
 export type {
   ClaimResult,
   EndEventsFor,

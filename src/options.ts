@@ -3,6 +3,7 @@ import type { Notifier } from './notify/notification.ts'
 import type { Classification, ClassifyRequest } from './pipeline/classify.ts'
 import type { RoutePattern } from './pipeline/patterns.ts'
 import type { Store } from './stores/store.ts'
+import type { ImpersonationTokenOptions } from './tokens/option.ts'
 import type { AccessLevel, Action, AuditEvent, Guardrail } from './types.ts'
 
 type Awaitable<T> = T | Promise<T>
@@ -152,6 +153,13 @@ export interface ImpersonationOptions<User extends object> {
    * @default off
    */
   notifier?: Notifier<NoInfer<User>>
+
+  /**
+   * Switches impersonation tokens on: sessions of programs, carried by a signed token instead of the actor's
+   * login. See {@link ImpersonationTokenOptions}.
+   * @default off
+   */
+  impersonationTokens?: ImpersonationTokenOptions
 
   /** What becomes of audit events beside being stored, which they always are. */
   audit?: AuditOptions

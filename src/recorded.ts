@@ -1,5 +1,6 @@
 import { type ChainKeys, sealOf } from './audit/seal.ts'
 import { createAnnounce } from './notify/announce.ts'
+import { eventDelivery } from './notify/event-delivery.ts'
 import type { Settings } from './settings.ts'
 import type { GuardedStore } from './stores/guarded.ts'
 import type { RecordedEvent } from './stores/outbox.ts'
@@ -7,7 +8,7 @@ import { recording } from './stores/recording.ts'
 import type { AuditEvent, Delivery } from './types.ts'
 
 export interface RecordParts {
-  /** Who has to be told of an event. */
+  /** What has to be delivered on account of an event. */
   readonly announce: (event: AuditEvent) => readonly Delivery[]
   /** Told after a change that stored deliveries, or may have. */
   readonly wake: () => void
@@ -22,8 +23,11 @@ export function createRecorded<User extends object>(parts: {
   readonly wake: () => void
 }): GuardedStore {
   const { settings, store, wake } = parts
-  const announce = createAnnounce(settings)
-  return recorded(store, { announce, wake, chainKeys: settings.chainKeys })
+  const { chainKeys, sink } = settings
+  const tellPeople = createAnnounce(settings)
+  const announce: RecordParts['announce'] = (event) =>
+    sink ? [...tellPeople(event), eventDelivery(event)] : tellPeople(event)
+  return recorded(store, { announce, wake, chainKeys })
 }
 
 /**

@@ -38,6 +38,7 @@ const known = [
   'sandbox',
   'notifier',
   'audit',
+  'impersonationTokens',
   'displayActor',
   'allowedOrigins',
   'secureCookie',

@@ -170,6 +170,21 @@ export function burstEvent(
   }
 }
 
+/** The event of an attempt that came with a token instead of a login. */
+export function refusedByToken(
+  at: number,
+  code: ErrorCode,
+  session: Session,
+  meta: RequestMeta,
+): AuditEvent {
+  return {
+    ...sessionEvent('impersonation.refused', session, at, meta),
+    outcome: 'refused',
+    code,
+    reason: null,
+  }
+}
+
 /** The event of an attempt that came to nothing. */
 export function refusedEvent(
   at: number,
@@ -193,5 +208,29 @@ export function refusedEvent(
     reason: attempt.reason,
     ...meta,
     details: noDetails,
+  }
+}
+
+/** The event of what was done to the record itself: of nobody in particular. */
+export function recordEvent(
+  action: 'audit.pruned' | 'audit.erased',
+  at: number,
+  details: Details,
+): AuditEvent {
+  return {
+    id: crypto.randomUUID(),
+    at,
+    action,
+    outcome: 'success',
+    code: null,
+    actorId: null,
+    targetUserId: null,
+    actorOrgId: null,
+    targetOrgId: null,
+    sessionId: null,
+    grantId: null,
+    reason: null,
+    ...noMeta,
+    details,
   }
 }

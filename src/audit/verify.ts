@@ -1,6 +1,7 @@
 import { isRecord } from '../checks.ts'
 import type { ChainedEvent, ChainHead, ChainSection, Link } from '../stores/chain.ts'
 import type { AuditEvent } from '../types.ts'
+import { type Allowances, createAllowances } from './allowances.ts'
 import { type ChainKeys, digestOf, macOf, personalDigestOf } from './seal.ts'
 
 /** A place of the chain to keep elsewhere: what was cut off or rewritten after it shows. */
@@ -37,8 +38,9 @@ export interface BadLink {
 }
 
 export type Problem =
-  /** The event does not say any more what it said when it was sealed. */
+  /** The event does not say any more what it said when it was sealed, and no sealed `audit.erased` allows it. */
   | 'event_changed'
+  /** … is not there any more, and no sealed `audit.pruned` allows it. */
   | 'event_missing'
   /** A link was changed, moved or made by somebody without the key. */
   | 'link_forged'
@@ -62,25 +64,54 @@ export async function verifyChain(
   keys: ChainKeys,
   options: VerifyOptions = {},
 ): Promise<Verification> {
-  const { checkpoint, from = 0, onProgress } = options
+  const { verification, allowances } = await walkChain(chain, keys, options)
+  const { ok, checked } = verification
+  if (!ok || checked === 0) return verification
+  const { from = 0 } = options
+  const [added] = await chain.readUnsealed(Math.max(allowances.pruned.began + 1, from), 1)
+  return result(checked, added && { seq: null, eventId: added.id, problem: 'event_added' })
+}
+
+/** The same, but for what nobody sealed. */
+export async function walkChain(
+  chain: ChainSection,
+  keys: ChainKeys,
+  options: VerifyOptions = {},
+): Promise<{ readonly verification: Verification; readonly allowances: Allowances }> {
+  const { checkpoint, onProgress } = options
   // Read first: the chain may grow meanwhile, and never shrinks.
   const marks = [await chain.readHead(), checkpoint].filter((mark) => mark != null)
+  const allowances = createAllowances()
+  const ended = (checked: number, bad?: BadLink) => ({
+    verification: result(checked, bad),
+    allowances,
+  })
   let last: Link | null = null
-  let began = Number.POSITIVE_INFINITY
+  let changed: BadLink | undefined
 
-  for await (const chained of linksOf(chain, onProgress)) {
-    const { link, event } = chained
-    const problem = problemOf(chained, last, keys, options) ?? misplaced(link, marks, checkpoint)
-    if (problem) return result(last, { seq: link.seq, eventId: link.eventId, problem })
+  for await (const { link, event } of linksOf(chain, onProgress)) {
+    const { seq, eventId } = link
+    const problem: Problem | null =
+      linkProblem(link, last, keys) ?? misplaced(link, marks, checkpoint)
+    if (problem && changed) return ended((changed.seq ?? 1) - 1, changed)
+    if (problem) return ended(last?.seq ?? 0, { seq, eventId, problem })
     last = link
-    if (event) began = Math.min(began, event.at)
+    if (!event) allowances.missing(seq)
+    else if (!weighed(event, link, allowances, options)) {
+      changed ??= { seq, eventId, problem: 'event_changed' }
+    }
   }
   const seq = last?.seq ?? 0
-  if (marks.some((mark) => mark.seq > seq))
-    return result(last, { seq: seq + 1, eventId: null, problem: 'cut_off' })
-  if (last === null) return result(last)
-  const [added] = await chain.readUnsealed(Math.max(began + 1, from), 1)
-  return result(last, added && { seq: null, eventId: added.id, problem: 'event_added' })
+  if (!changed && marks.some((mark) => mark.seq > seq)) {
+    return ended(seq, { seq: seq + 1, eventId: null, problem: 'cut_off' })
+  }
+  const gone = allowances.weigh()
+  if (changed?.seq != null && (!gone || changed.seq <= gone.seq)) {
+    return ended(changed.seq - 1, changed)
+  }
+  if (!gone) return ended(seq)
+  const [chained] = await chain.readLinks(gone.seq - 1, 1)
+  return ended(gone.seq - 1, { ...gone, eventId: chained?.link.eventId ?? null })
 }
 
 async function* linksOf(
@@ -97,8 +128,8 @@ async function* linksOf(
   }
 }
 
-function result(last: Link | null, bad?: BadLink): Verification {
-  return { ok: !bad, checked: last?.seq ?? 0, ...(bad && { firstBad: bad }) }
+function result(checked: number, bad?: BadLink): Verification {
+  return { ok: !bad, checked, ...(bad && { firstBad: bad }) }
 }
 
 /** Whether another link stands where the head or the checkpoint stood. */
@@ -112,20 +143,31 @@ function misplaced(
   return wrong === checkpoint ? 'rewritten' : 'link_forged'
 }
 
-function problemOf(
-  { link, event }: ChainedEvent,
-  head: Link | null,
-  { secrets }: ChainKeys,
-  options: VerifyOptions,
-): Problem | null {
+function linkProblem(link: Link, head: Link | null, { secrets }: ChainKeys): Problem | null {
   if (link.seq !== (head?.seq ?? 0) + 1) return 'link_missing'
   const key = secrets.get(link.keyId)
   if (!key) return 'key_unknown'
-  if (macOf(link, head, key) !== link.mac) return 'link_forged'
-  if (!event) return 'event_missing'
+  return macOf(link, head, key) === link.mac ? null : 'link_forged'
+}
+
+/** Gives whether an event is what it was, or may be: what it lacks is weighed at the end. */
+function weighed(
+  event: AuditEvent,
+  link: Link,
+  allowances: Allowances,
+  options: VerifyOptions,
+): boolean {
   // Whatever was asked for: no other writes such, and what it says of its own instant is not to be believed.
-  if (!isSealable(event)) return 'event_changed'
-  return isAsked(event, options) && !holds(event, link) ? 'event_changed' : null
+  if (!isSealable(event)) return false
+  // Whatever was asked for: the others are held against these.
+  if (!isAsked(event, options) && !event.action.startsWith('audit.')) {
+    allowances.passed(event)
+    return true
+  }
+  if (!holds(event, link)) return false
+  if (link.salt === null) allowances.blank(link.seq, event)
+  else allowances.found(event)
+  return true
 }
 
 /** What reads the same as something else once it is JSON, or is not JSON at all, was never sealed. */

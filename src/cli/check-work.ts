@@ -38,7 +38,9 @@ export async function outbox({ db, now }: Tools): Promise<Omit<Check, 'name'>> {
   ].join(', ')
   if (late + dead === 0) return { status: 'ok', found: `${found}.` }
   const todo = [
-    ...(late > 0 ? ['Overdue: does a server with a notifier or a sandbox run?'] : []),
+    ...(late > 0
+      ? ['Overdue: does a server with a notifier, a sandbox or a sink for them run?']
+      : []),
     ...(dead > 0 ? ['Given up: the column error of impersonation_deliveries says why.'] : []),
   ].join(' ')
   return { status: 'warn', found: `${found}.`, todo }

@@ -82,6 +82,7 @@ const tables = Object.keys({
   impersonation_codes: true,
   impersonation_deliveries: true,
   impersonation_links: true,
+  impersonation_actions: true,
 } satisfies Record<keyof Tables, true>) as (keyof Tables)[]
 
 async function tablesThere({ db }: Tools): Promise<ReadonlySet<keyof Tables>> {

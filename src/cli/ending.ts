@@ -1,6 +1,7 @@
 import { type ChainKeys, sealOf } from '../audit/seal.ts'
 import { createEndings } from '../lifecycle/ending.ts'
 import { type Announce, createAnnounce } from '../notify/announce.ts'
+import { eventDelivery, eventDeliveryId } from '../notify/event-delivery.ts'
 import type { FullStore } from '../stores/kysely/store.ts'
 import type { RecordedEvent } from '../stores/outbox.ts'
 import type { EndResult } from '../stores/store.ts'
@@ -22,24 +23,34 @@ export interface Revoked extends EndResult {
   readonly owed: boolean
 }
 
-const announce: Announce = createAnnounce({ notifier: {}, grantRequestMs: 0 })
+const tellPeople: Announce = createAnnounce({ notifier: {}, grantRequestMs: 0 })
+const tellSink: Announce = (event) => [eventDelivery(event)]
 
 export function createRevoker(store: FullStore, now: () => number, keys?: ChainKeys): Revoker {
   const owed: RecordedEvent[] = []
 
-  /** A target who was told of the start is told of the end: whether there is a notifier, only the host knows. */
-  async function wasTold({ id }: Session): Promise<boolean> {
+  /**
+   * A target, and a sink, that was told of the start is told of the end: whether there is a notifier, or a
+   * sink, only the host knows.
+   */
+  async function tellersOf({ id }: Session): Promise<Announce[]> {
     const filter = { sessionId: id, action: 'impersonation.started' }
     const [started] = await store.listEvents(filter, { limit: 1 })
-    return started !== undefined && (await store.outbox.readDelivery(started.id)) !== null
+    if (!started) return []
+    const { outbox } = store
+    const tellers: Announce[] = []
+    if (await outbox.readDelivery(started.id)) tellers.push(tellPeople)
+    if (await outbox.readDelivery(eventDeliveryId(started.id))) tellers.push(tellSink)
+    return tellers
   }
 
-  function recordedBy(told: boolean) {
+  function recordedBy(tellers: readonly Announce[]) {
     return (event: AuditEvent): RecordedEvent => {
       const marked = { ...event, details: { ...event.details, via: 'cli' } }
+      const deliveries = tellers.flatMap((tell) => tell(marked))
       return {
         ...marked,
-        ...(told && { deliveries: announce(marked) }),
+        ...(deliveries.length > 0 && { deliveries }),
         ...(keys && { seal: sealOf(marked, keys) }),
       }
     }
@@ -54,7 +65,7 @@ export function createRevoker(store: FullStore, now: () => number, keys?: ChainK
   return {
     async revoke(session, note) {
       // No message is worth a session that goes on.
-      const recorded = recordedBy(await wasTold(session).catch(() => false))
+      const recorded = recordedBy(await tellersOf(session).catch(() => []))
       const endings = createEndings({
         store: {
           ...store,

@@ -18,9 +18,10 @@ async function open({ breakGlass, caller, body }: Call): Promise<Response> {
 }
 
 /** The session is somebody else's: no cookie of it belongs into this browser. */
-async function confirm({ breakGlass, caller, params, body }: Call): Promise<Response> {
+async function confirm({ breakGlass, caller, params, body, now }: Call): Promise<Response> {
   const { totp } = body as Shape<'confirmBody'>
-  return json(startedToWire(await breakGlass.confirm(caller, params.id ?? '', totp)), 201)
+  const started = await breakGlass.confirm(caller, params.id ?? '', totp)
+  return json(startedToWire(started, now), 201)
 }
 
 function list({ breakGlass, caller, query }: Call): Promise<Response> {

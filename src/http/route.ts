@@ -1,6 +1,8 @@
+import type { RequestMeta } from '../audit/events.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { Caller } from '../lifecycle/start.ts'
 import type { Verbs } from '../lifecycle/verbs.ts'
+import type { Session } from '../types.ts'
 import type { shapes } from './schemas.ts'
 
 export type Shapes = typeof shapes
@@ -13,7 +15,7 @@ export interface Route {
   /** `login`: whoever is logged in; the verb itself decides whether they may. */
   readonly who: 'anybody' | 'login'
   /** The routes of a feature that is switched off are not there. */
-  readonly feature?: 'consent' | 'breakGlass' | 'approvals' | 'sandbox'
+  readonly feature?: 'consent' | 'breakGlass' | 'approvals' | 'sandbox' | 'tokens'
   readonly summary: string
   readonly body?: keyof Shapes & `${string}Body`
   readonly query?: keyof Shapes & `${string}Query`
@@ -26,6 +28,12 @@ export interface Route {
   /** What it refuses with, beside what every route does. */
   readonly codes: readonly ErrorCode[]
   run(call: Call): Promise<Response>
+  /** For a request that carries an impersonation token, of this session; where it is not there, that is refused. */
+  byToken?(
+    call: Omit<Call, 'caller' | 'body' | 'query'>,
+    session: Session,
+    meta: RequestMeta,
+  ): Promise<Response>
 }
 
 // The routes don't look at the host's users, so they take callers of any kind.

@@ -1,4 +1,4 @@
-import { type RequestMeta, refusedEvent } from '../audit/events.ts'
+import { type RequestMeta, refusedByToken, refusedEvent } from '../audit/events.ts'
 import type { Recorder } from '../audit/recorder.ts'
 import { ImpersonationError, isImpersonationError } from '../errors.ts'
 import type { Verbs } from '../lifecycle/verbs.ts'
@@ -21,6 +21,8 @@ export interface RouteCall<User> {
   /** Where the routes are, as seen from outside: the mount path and `basePath`. */
   readonly base: string
   readonly actor: User | null | undefined
+  /** The impersonation token that the request carries: then that is who is there. */
+  readonly token: string | null
   readonly secure: boolean
   readonly ip: string | undefined
   readonly twoLogins: boolean
@@ -67,10 +69,26 @@ export function createRouter<User extends object>(parts: Parts<User>) {
     }
     if (route.who === 'anybody')
       return route.run({ ...input, caller: null as never, body: undefined, query: {} })
+    if (call.token !== null) return withToken(call.token, call, route, input)
     const caller = callerOf(call, route)
     const body = route.method === 'POST' ? await readBody(route, request) : undefined
     const query = await readQuery(route, request)
     return route.run({ ...input, caller, body, query })
+  }
+
+  /** A token is good for requests as the target: of these routes it may end its own session, and look at it. */
+  async function withToken(
+    token: string,
+    { request, ip }: RouteCall<User>,
+    route: Route,
+    input: Omit<Call, 'caller' | 'body' | 'query'>,
+  ): Promise<Response> {
+    const session = await verbs.tokenSessions.of(token)
+    const meta = metaOf(request, ip)
+    if (route.byToken) return route.byToken(input, session, meta)
+    const error = new ImpersonationError('nested_impersonation')
+    if (route.audited) recorder.note(refusedByToken(settings.now(), error.code, session, meta))
+    throw error
   }
 
   function callerOf({ request, actor, ip, native }: RouteCall<User>, route: Route) {
@@ -116,6 +134,7 @@ function featuresOf<User extends object>(settings: Settings<User>): ReadonlySet<
     breakGlass: settings.breakGlass !== undefined,
     approvals: settings.approvals !== undefined,
     sandbox: settings.sandbox !== undefined,
+    tokens: settings.impersonationTokens !== undefined,
   }
   return new Set((Object.keys(on) as Feature[]).filter((feature) => on[feature]))
 }

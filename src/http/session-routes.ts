@@ -19,6 +19,7 @@ async function start({ sessions, caller, body, now, cookie }: Call): Promise<Res
     client_id,
     grant_id,
     approval_id,
+    transport,
   } = body as Shape<'startBody'>
   const started = await sessions.start(caller, {
     targetUserId: target_user_id,
@@ -30,6 +31,7 @@ async function start({ sessions, caller, body, now, cookie }: Call): Promise<Res
     clientId: client_id,
     grantId: grant_id,
     approvalId: approval_id,
+    transport,
   })
   return opened(started, { now, cookie })
 }
@@ -45,7 +47,9 @@ function opened(
   { now, cookie }: Pick<Call, 'now' | 'cookie'>,
 ): Response {
   const { id, expiresAt } = started.session
-  return json(startedToWire(started), 201, {
+  // A token is carried by a program: this browser stays what it is.
+  if (started.accessToken !== undefined) return json(startedToWire(started, now), 201)
+  return json(startedToWire(started, now), 201, {
     'Set-Cookie': setCookie(cookie.secure, id, expiresAt - now),
     'Clear-Site-Data': '"cache"',
   })
@@ -60,6 +64,13 @@ async function stop({ request, sessions, caller, cookie }: Call): Promise<Respon
   response.headers.set('Clear-Site-Data', '"cache"')
   return response
 }
+
+/** With its token a program ends its session; the browser of the actor has nothing to do with it. */
+const stopByToken: Route['byToken'] = async ({ tokenSessions }, session, meta) =>
+  json(stoppedToWire(await tokenSessions.stop(session, meta)))
+
+const statusByToken: Route['byToken'] = async ({ tokenSessions }, session) =>
+  json(stateToWire(await tokenSessions.status(session)))
 
 async function extend({ sessions, caller, body, now, cookie }: Call): Promise<Response> {
   const { minutes } = body as Shape<'extendBody'>
@@ -159,6 +170,7 @@ export const sessionRoutes: readonly Route[] = [
     status: 200,
     codes: ['not_impersonating'],
     run: stop,
+    byToken: stopByToken,
   },
   {
     method: 'GET',
@@ -169,6 +181,7 @@ export const sessionRoutes: readonly Route[] = [
     status: 200,
     codes: [],
     run: async ({ sessions, caller }) => json(stateToWire(await sessions.status(caller))),
+    byToken: statusByToken,
   },
   {
     method: 'POST',
@@ -224,6 +237,17 @@ export const sessionRoutes: readonly Route[] = [
     status: 200,
     codes: ['not_allowed', 'session_not_found'],
     run: revoke,
+  },
+  {
+    method: 'GET',
+    path: '/jwks.json',
+    who: 'anybody',
+    feature: 'tokens',
+    summary: 'The public keys of impersonation tokens, for verifiers elsewhere',
+    answer: 'jwksAnswer',
+    status: 200,
+    codes: [],
+    run: async ({ tokenSessions }) => json(await tokenSessions.jwks()),
   },
 ]
 

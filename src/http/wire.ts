@@ -106,13 +106,21 @@ export function actionToWire(action: TrailAction) {
   }
 }
 
-export function startedToWire({ session, targetProfile }: Started<unknown>) {
+export function startedToWire(
+  { session, targetProfile, accessToken }: Started<unknown>,
+  now: number,
+) {
   return {
     status: session.status,
     session_id: session.id,
     target_user: userToWire(targetProfile),
     access_level: session.accessLevel,
     expires_at: instant(session.expiresAt),
+    ...(accessToken !== undefined && {
+      access_token: accessToken,
+      token_type: 'Bearer',
+      expires_in: Math.floor(session.expiresAt / 1000) - Math.floor(now / 1000),
+    }),
   }
 }
 

@@ -21,7 +21,14 @@ type HeaderBag = Record<string, string | readonly string[] | undefined>
  * @throws {ImpersonationError} `invalid_request`: more than one Authorization header.
  */
 export function bearerToken(request: unknown): string | null {
-  const value = authorization(request)
+  return bearerOf(authorization(request))
+}
+
+/**
+ * The bearer token of an Authorization header, or null when it carries none (RFC 6750, section 2.1).
+ * @throws {ImpersonationError} `invalid_request`: two headers that were joined to one.
+ */
+export function bearerOf(value: string | null | undefined): string | null {
   if (!value) return null
   if (value.includes(',') && isSeveral(value)) throw several()
   if (value.slice(0, 7).toLowerCase() !== 'bearer ') return null

@@ -73,9 +73,13 @@ function fromKeyObject(key: KeyObject): PublicKey {
   return forCurve(key, namedCurve)
 }
 
-/** A CryptoKey is bound to one algorithm, its hash included. */
 function fromCryptoKey(key: CryptoKey): PublicKey {
   if (key.type !== 'public' || !key.usages.includes('verify')) throw wrong()
+  return readCryptoKey(key)
+}
+
+/** What a CryptoKey is for, public or private: it is bound to one algorithm, its hash included. */
+export function readCryptoKey(key: CryptoKey): PublicKey {
   const algorithm = key.algorithm as {
     name: string
     hash?: { name: string }

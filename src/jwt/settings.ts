@@ -3,6 +3,8 @@ import { keySetAlgorithms, publicAlgorithms, secretAlgorithms } from './algorith
 import { fixedKey, fixedKeySet, type KeySource, remoteKeySet } from './keys.ts'
 import { allowPlainHttp } from './options.ts'
 import { isPublicJwk, readPublicKey } from './public-key.ts'
+import { isPem, secretBytes } from './secret.ts'
+import { shortType } from './spelling.ts'
 
 /** The options of a verifier, checked and complete. */
 export interface Settings {
@@ -108,9 +110,8 @@ function readSecret(secret: unknown, algorithms: readonly string[]): Uint8Array 
   if (typeof secret !== 'string' && !(secret instanceof Uint8Array)) {
     throw new TypeError('"secret" must be a string or a Uint8Array')
   }
-  const bytes = typeof secret === 'string' ? new TextEncoder().encode(secret) : secret.slice()
-  // A public key taken for a secret is known to everybody: the classic confusion, made by hand.
-  if (new TextDecoder().decode(bytes).trimStart().startsWith('-----BEGIN ')) {
+  const bytes = secretBytes(secret)
+  if (isPem(bytes)) {
     throw new TypeError('"secret" must not be a PEM text; a public key goes into "key"')
   }
   const least = Math.max(...algorithms.map((name) => Number(name.slice(2)) / 8))
@@ -152,11 +153,6 @@ function readTypes(given: Given): readonly (string | undefined)[] {
     throw new TypeError('"typ" must not be imp+jwt: an impersonation token is no login')
   }
   return types
-}
-
-/** RFC 7515, section 4.1.9: `application/` may be left out, and case does not count. */
-export function shortType(typ: string): string {
-  return typ.toLowerCase().replace(/^application\//, '')
 }
 
 function strings(given: Given, name: string, byDefault?: readonly string[]): readonly string[] {

@@ -3,7 +3,8 @@ import type { JWSHeaderParameters, JWTPayload } from 'jose'
 import { LRUCache } from 'lru-cache'
 import { isImpersonationError } from '../errors.ts'
 import type { FoundKey, KeyState } from './keys.ts'
-import { type Settings, shortType } from './settings.ts'
+import type { Settings } from './settings.ts'
+import { isCompact, shortType } from './spelling.ts'
 import type { VerifiedClaims } from './user.ts'
 
 /** A token that has passed every check but the clock's, which is asked anew each time. */
@@ -17,13 +18,6 @@ interface Verified {
 
 /** A value on a cache hit, a promise when the signature has to be checked. Null: no valid login. */
 export type VerifyToken = (token: string) => VerifiedClaims | null | Promise<VerifiedClaims | null>
-
-/**
- * Three parts of base64url, each spelled as an encoder spells it: no padding, no stray bits behind the
- * last byte, nothing around. Decoders forgive more, and every forgiven spelling is a second token.
- */
-const part = '(?=[\\w-])(?:[\\w-]{4})*(?:[\\w-][AQgw]|[\\w-]{2}[AEIMQUYcgkosw048])?'
-const compact = new RegExp(`^${part}\\.${part}\\.${part}$`)
 
 export function tokenVerifier(settings: Settings): VerifyToken {
   const { keys, cacheMax, now } = settings
@@ -54,7 +48,7 @@ export function tokenVerifier(settings: Settings): VerifyToken {
     const digest = hash('sha256', token, 'base64')
     const known = cache?.get(digest)
     if (known && isTrusted(known)) return current(known)
-    if (!compact.test(token)) return null
+    if (!isCompact(token)) return null
     let verifying = running.get(digest)
     if (!verifying) {
       verifying = run(token, digest)

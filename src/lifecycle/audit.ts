@@ -10,7 +10,14 @@ import type { People } from '../people.ts'
 import type { Settings } from '../settings.ts'
 import type { GuardedStore } from '../stores/guarded.ts'
 import type { EventFilter, Page, Place } from '../stores/store.ts'
-import type { AuditEvent } from '../types.ts'
+import type { AuditEvent, TrailAction } from '../types.ts'
+import {
+  createRetention,
+  type ErasedTotals,
+  type EraseOptions,
+  type PrunedTotals,
+  type PruneOptions,
+} from './retention.ts'
 import type { Caller } from './start.ts'
 
 /** What is on record, for those who may read it. */
@@ -30,6 +37,15 @@ export interface Audit<User> {
     source: string,
   ): Promise<Exported>
   /**
+   * What was done under a session, in that order: those with `seq > after`. Empty where there is no trail.
+   * @throws {ImpersonationError} not_allowed, session_not_found
+   */
+  actions(
+    caller: Caller<User>,
+    sessionId: string,
+    page: { readonly after: number; readonly limit: number },
+  ): Promise<TrailAction[]>
+  /**
    * Walks the chain and names the first link or event that does not hold. For code of the host: nobody is
    * asked who calls. Reads page by page.
    * @throws {TypeError} without `audit.key`
@@ -37,6 +53,25 @@ export interface Audit<User> {
   verify(options?: VerifyOptions): Promise<Verification>
   /** Where the chain ends now, to be kept elsewhere; null while it is empty. @throws {TypeError} without `audit.key` */
   checkpoint(): Promise<Checkpoint | null>
+  /**
+   * Deletes sessions that were over before an instant, with their trails and events, and what else is older
+   * than it and closed. First ends the sessions that have run out, verifies the chain, and stores the sealed
+   * event `audit.pruned`, by which `verify` knows what may be gone. What a crash leaves the next call finishes.
+   * For code of the host: nobody is asked who calls.
+   * @throws {TypeError} for a `before` less than 24 hours ago, without the section `retention` of the store, or
+   * where events are sealed and there is no `audit.key`
+   * @throws {Error} where the chain does not hold: nothing is pruned then
+   */
+  prune(options: PruneOptions): Promise<PrunedTotals>
+  /**
+   * Erases what is on record about a person beside their id, as an actor and as a target: reasons, notes,
+   * addresses, browsers, and what messages to them said. First stores the sealed event `audit.erased`. What
+   * is still open stays: end their sessions first, or call it again. For code of the host: nobody is asked
+   * who calls.
+   * @throws {TypeError} without the section `retention` of the store, or where events are sealed and there is
+   * no `audit.key`
+   */
+  erase(userId: string, options?: EraseOptions): Promise<ErasedTotals>
 }
 
 export interface Exported {
@@ -50,8 +85,16 @@ export function createAudit<User extends object>(parts: {
   readonly settings: Settings<User>
   readonly store: GuardedStore
   readonly people: People<User>
+  readonly reap: () => Promise<number>
 }): Audit<User> {
-  const { settings, store, people } = parts
+  const { settings, store, people, reap } = parts
+  const retention = createRetention({
+    store,
+    chainKeys: settings.chainKeys,
+    now: settings.now,
+    settle: reap,
+    append: (event) => store.appendEvents([event]),
+  })
 
   function chained() {
     const { chainKeys } = settings
@@ -88,6 +131,11 @@ export function createAudit<User extends object>(parts: {
       const format = formatOf(name, source)
       return { format, pieces: pieces(format, filter) }
     },
+    async actions(caller, sessionId, { after, limit }) {
+      await check(caller)
+      if (!(await store.readSession(sessionId))) throw new ImpersonationError('session_not_found')
+      return (await store.trail?.listActions(sessionId, after, limit)) ?? []
+    },
     async verify(options) {
       const { chain, chainKeys } = chained()
       return verifyChain(chain, chainKeys, options)
@@ -96,5 +144,6 @@ export function createAudit<User extends object>(parts: {
       const head = await chained().chain.readHead()
       return head && { seq: head.seq, mac: head.mac, at: settings.now() }
     },
+    ...retention,
   }
 }

@@ -56,6 +56,8 @@ export const auditVerbs: Names<Audit<never>> = {
   actions: true,
   verify: true,
   checkpoint: true,
+  prune: true,
+  erase: true,
 }
 
 export const approvalVerbs: Names<Approvals<never>> = {

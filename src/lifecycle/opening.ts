@@ -3,7 +3,14 @@ import { ImpersonationError, isImpersonationError } from '../errors.ts'
 import type { Settings } from '../settings.ts'
 import type { GuardedStore } from '../stores/guarded.ts'
 import type { ClaimResult, SessionClaim } from '../stores/store.ts'
-import type { AccessLevel, AuditEvent, Delivery, Session, UserProfile } from '../types.ts'
+import type {
+  AccessLevel,
+  AuditEvent,
+  Delivery,
+  Session,
+  Transport,
+  UserProfile,
+} from '../types.ts'
 import type { Entry } from './entry.ts'
 import type { Judge } from './judge.ts'
 
@@ -11,6 +18,8 @@ export interface Started<User> {
   readonly session: Session
   readonly target: User
   readonly targetProfile: UserProfile
+  /** Of a session that a token carries: the token, here and nowhere else. */
+  readonly accessToken?: string
 }
 
 /** Everything that is settled about a session before it opens. */
@@ -24,6 +33,8 @@ export interface Terms<User> {
   readonly reason: string | undefined
   readonly ticket: string | undefined
   readonly clientId?: string | undefined
+  /** @default 'session' */
+  readonly transport?: Transport
   readonly breakGlass?: boolean
   /** The target's consent. */
   readonly consent?: Entry | null
@@ -109,7 +120,7 @@ function sessionOf(terms: Terms<unknown>, at: number): Session {
     ticket: terms.ticket?.toWellFormed() ?? null,
     grantId: consent?.grant.id ?? null,
     breakGlass: terms.breakGlass ?? false,
-    transport: 'session',
+    transport: terms.transport ?? 'session',
     clientId: terms.clientId ?? meta.clientId,
     ipAddress: meta.ipAddress,
     userAgent: meta.userAgent,

@@ -2,7 +2,7 @@ import type { RequestMeta } from '../audit/events.ts'
 import { ImpersonationError } from '../errors.ts'
 import type { Settings } from '../settings.ts'
 import type { GuardedStore } from '../stores/guarded.ts'
-import type { AccessLevel, UserProfile } from '../types.ts'
+import { type AccessLevel, type Transport, transports, type UserProfile } from '../types.ts'
 import { createApprovalEntry } from './approval-entry.ts'
 import type { Approvers } from './approvers.ts'
 import { checkAsked } from './asked.ts'
@@ -11,6 +11,7 @@ import { createEntry, longestUnderGrantMs } from './entry.ts'
 import type { Open, Started } from './opening.ts'
 import { checkOther, type StartPolicy } from './policy.ts'
 import type { RequestExpiry } from './request-expiry.ts'
+import type { TokenSessions } from './token-sessions.ts'
 import type { InTurn } from './turns.ts'
 
 /** Who calls a verb, and what their request tells of itself. */
@@ -40,6 +41,11 @@ export interface StartRequest {
   readonly grantId?: string | undefined
   /** The colleagues' yes to start on; required where `approvals` names the access level. */
   readonly approvalId?: string | undefined
+  /**
+   * What carries the session: the actor's own login, or a token that is handed out once and can't be renewed.
+   * @default 'session'
+   */
+  readonly transport?: Transport | undefined
 }
 
 interface Parts<User extends object> {
@@ -51,6 +57,7 @@ interface Parts<User extends object> {
   readonly open: Open<User>
   readonly approvers: Approvers<User>
   readonly requestExpiry: RequestExpiry
+  readonly tokenSessions: TokenSessions
 }
 
 /** Whoever changes a grant or an approval at the same time is few; more rounds than that and something is wrong. */
@@ -58,7 +65,7 @@ const rounds = 5
 
 /** Opens a session, or refuses with a code and an audit event. */
 export function createStart<User extends object>(parts: Parts<User>) {
-  const { settings, store, policy, open, checkLogin, inTurn } = parts
+  const { settings, store, policy, open, checkLogin, inTurn, tokenSessions } = parts
   const { maxDurationMs, defaultDurationMs, defaultAccessLevel, requireReason } = settings
   const entry = createEntry({ settings, store })
   const approvalFor = createApprovalEntry<User>(parts)
@@ -80,6 +87,8 @@ export function createStart<User extends object>(parts: Parts<User>) {
     const { targetUserId, reason } = ask
     checkAsked({ targetUserId, reason, durationMs, accessLevel }, { requireReason, maxMs })
     checkOther(targetUserId, caller.profile.id)
+    const { transport = 'session' } = ask
+    await checkTransport(transport)
     await policy.checkRate(caller)
     const target = await policy.target(caller, targetUserId, ask.targetOrgId)
     for (let round = 0; round < rounds; round++) {
@@ -94,14 +103,26 @@ export function createStart<User extends object>(parts: Parts<User>) {
         reason,
         ticket: ask.ticket,
         clientId: ask.clientId,
+        transport,
         consent,
         request,
         // What the target has agreed to is one session, not what it replaces.
         onConflict: consent ? 'reject' : settings.onConflict,
         ...(request && { details: { access_request_id: ask.approvalId ?? null } }),
       })
-      if (started) return started
+      if (!started) continue
+      if (transport === 'session') return started
+      return { ...started, accessToken: await tokenSessions.issue(started.session) }
     }
     throw new ImpersonationError('impersonation_unavailable')
+  }
+
+  /** Before anything begins: a session that is to be carried by a token needs a key that signs. */
+  async function checkTransport(transport: Transport): Promise<void> {
+    if (!transports.includes(transport)) {
+      const message = `must be one of ${transports.join(', ')}`
+      throw new ImpersonationError('invalid_request', { errors: [{ path: 'transport', message }] })
+    }
+    if (transport === 'token') await tokenSessions.ready()
   }
 }

@@ -2,6 +2,7 @@ import type { Recorder } from '../audit/recorder.ts'
 import type { People } from '../people.ts'
 import type { Settings } from '../settings.ts'
 import type { GuardedStore } from '../stores/guarded.ts'
+import type { Tokens } from '../tokens/tokens.ts'
 import { type Approvals, createApprovals } from './approvals.ts'
 import { createApprovers } from './approvers.ts'
 import { type Audit, createAudit } from './audit.ts'
@@ -18,6 +19,7 @@ import type { RequestExpiry } from './request-expiry.ts'
 import { createSessions, type Sessions } from './sessions.ts'
 import { createStart } from './start.ts'
 import { createTestSessions, type TestSessions } from './test-sessions.ts'
+import { createTokenSessions, type TokenSessions } from './token-sessions.ts'
 import { createTurns } from './turns.ts'
 
 /** Everything that somebody can ask for. Loaded with the first call: most processes answer many requests before one. */
@@ -29,6 +31,7 @@ export interface Verbs<User> {
   readonly approvals: Approvals<User>
   readonly testSessions: TestSessions<User>
   readonly audit: Audit<User>
+  readonly tokenSessions: TokenSessions
 }
 
 export interface VerbParts<User extends object> {
@@ -42,6 +45,10 @@ export interface VerbParts<User extends object> {
   readonly recorder: Recorder
   readonly changed: (actorId: string) => void
   readonly over: (sessionId: string) => void
+  /** Signs and verifies impersonation tokens; null where there are none. */
+  readonly tokens: (() => Promise<Tokens>) | null
+  /** A round of the reaper. */
+  readonly reap: () => Promise<number>
 }
 
 export function createVerbs<User extends object>(parts: VerbParts<User>): Verbs<User> {
@@ -51,7 +58,8 @@ export function createVerbs<User extends object>(parts: VerbParts<User>): Verbs<
   const checkLogin = createCheckLogin<User>(parts)
   // One for every door: all at once, none of an actor's starts would be counted by the others.
   const doors = { ...parts, policy, open, checkLogin, inTurn: createTurns() }
-  const start = createStart<User>({ ...doors, approvers })
+  const tokenSessions = createTokenSessions<User>(parts)
+  const start = createStart<User>({ ...doors, approvers, tokenSessions })
   return {
     sessions: createSessions<User>({ ...parts, start }),
     grants: createGrants<User>({ ...parts, policy }),
@@ -60,5 +68,6 @@ export function createVerbs<User extends object>(parts: VerbParts<User>): Verbs<
     approvals: createApprovals<User>({ ...parts, policy, approvers }),
     testSessions: createTestSessions<User>(doors),
     audit: createAudit<User>(parts),
+    tokenSessions,
   }
 }

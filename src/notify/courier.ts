@@ -2,17 +2,21 @@ import type { People } from '../people.ts'
 import type { Settings } from '../settings.ts'
 import type { GuardedStore } from '../stores/guarded.ts'
 import type { OutboxSection } from '../stores/outbox.ts'
-import type { Delivery } from '../types.ts'
+import type { Delivery, DeliveryTopic } from '../types.ts'
 import { warnOnce } from '../warnings.ts'
 import { createDisposals } from './disposals.ts'
+import { createEvents } from './events.ts'
 import { failureOf, mostAttempts, pauseAfter } from './failure.ts'
 import { createNotices } from './notices.ts'
 import type { Outcome } from './outcome.ts'
 
 /** Takes out of the outbox what is due, and delivers it. */
 export interface Courier {
-  /** Everything that is due now, and what comes of it. Gives how many deliveries are done with. */
-  round(): Promise<number>
+  /**
+   * Everything of a topic that is due now, and what comes of it. Gives how many deliveries are done with; none
+   * of a topic that this process can't deliver.
+   */
+  round(topic: DeliveryTopic): Promise<number>
   /** The session is over: whoever was made for it may go. */
   forward(sessionId: string): Promise<void>
   /** Puts a dead or skipped one back; gives it as it is now. */
@@ -42,13 +46,15 @@ const rounds = 5
 
 export function createCourier<User extends object>(parts: CourierParts<User>): Courier {
   const { settings, outbox, closed, random = Math.random, limitMs = 10_000 } = parts
-  const { now } = settings
-  const notice = createNotices<User>({ ...parts, limitMs })
-  const disposal = createDisposals<User>({ ...parts, limitMs })
-  const deliver = { notice, disposal, event: unheard } satisfies Record<Delivery['topic'], unknown>
+  const { notifier, sandbox, sink, now } = settings
+  const handlers: Readonly<Record<DeliveryTopic, Deliver | undefined>> = {
+    notice: notifier && createNotices<User>({ ...parts, notifier, limitMs }),
+    disposal: sandbox && createDisposals<User>({ ...parts, sandbox, limitMs }),
+    event: sink && createEvents<User>({ ...parts, sink, limitMs }),
+  }
 
-  async function handle(delivery: Delivery): Promise<boolean> {
-    const outcome = await attempt(delivery)
+  async function handle(delivery: Delivery, deliver: Deliver): Promise<boolean> {
+    const outcome = await attempt(delivery, deliver)
     const more = outcome.status === 'sent' ? (outcome.more ?? []) : []
     const after = settled(delivery, outcome)
     if (after.status === 'dead') warn(after)
@@ -56,11 +62,11 @@ export function createCourier<User extends object>(parts: CourierParts<User>): C
     return stored && after.status !== 'pending'
   }
 
-  async function attempt(delivery: Delivery): Promise<Outcome | Failed> {
+  async function attempt(delivery: Delivery, deliver: Deliver): Promise<Outcome | Failed> {
     // Handed out more often than it came back: perhaps it takes its process down with it.
     if (delivery.attempts > mostAttempts) return { status: 'dead', why: 'handed out too often' }
     try {
-      return await deliver[delivery.topic](delivery)
+      return await deliver(delivery)
     } catch (error) {
       return { status: 'failed', why: failureOf(error) }
     }
@@ -73,7 +79,13 @@ export function createCourier<User extends object>(parts: CourierParts<User>): C
     const next = { ...delivery, revision: revision + 1 }
     switch (outcome.status) {
       case 'sent':
-        return { ...next, status: 'sent', settledAt: at, error: null }
+        return {
+          ...next,
+          payload: outcome.payload ?? delivery.payload,
+          status: 'sent',
+          settledAt: at,
+          error: null,
+        }
       case 'later':
         // It was not an attempt.
         return { ...next, attempts: attempts - 1, dueAt: outcome.dueAt }
@@ -111,14 +123,16 @@ export function createCourier<User extends object>(parts: CourierParts<User>): C
   }
 
   return {
-    async round() {
+    async round(topic) {
+      const deliver = handlers[topic]
       let done = 0
+      if (!deliver) return done
       for (let batch = 0; batch < mostBatches && !closed(); batch++) {
         const at = now()
-        const lease = { now: at, until: at + leaseMs, limit: atOnce }
+        const lease = { now: at, until: at + leaseMs, limit: atOnce, topics: [topic] }
         const leased = await outbox.leaseDeliveries(lease)
         if (leased.length === 0) break
-        const handled = await Promise.all(leased.map(handle))
+        const handled = await Promise.all(leased.map((delivery) => handle(delivery, deliver)))
         done += handled.filter(Boolean).length
       }
       return done
@@ -139,10 +153,7 @@ export function createCourier<User extends object>(parts: CourierParts<User>): C
   }
 }
 
-/** Not yet: a process with a sink will be handed it. */
-async function unheard(): Promise<Outcome> {
-  throw new Error('this process has no sink')
-}
+type Deliver = (delivery: Delivery) => Promise<Outcome>
 
 interface Failed {
   readonly status: 'failed'
@@ -150,10 +161,14 @@ interface Failed {
 }
 
 function warn({ topic, error }: Delivery): void {
-  const what =
-    topic === 'notice' ? 'a message could not be delivered' : 'a test user is still there'
   warnOnce(
     'ONBEHALF_NOT_DELIVERED',
-    `${what}: ${error}; impersonation.outbox.list({ status: 'dead' }, { limit: 50 }) gives all such`,
+    `${undelivered[topic]}: ${error}; impersonation.outbox.list({ status: 'dead' }, { limit: 50 }) gives all such`,
   )
+}
+
+const undelivered: Readonly<Record<DeliveryTopic, string>> = {
+  notice: 'a message could not be delivered',
+  disposal: 'a test user is still there',
+  event: 'an audit event has not reached the sink',
 }

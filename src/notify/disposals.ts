@@ -2,11 +2,11 @@ import type { People } from '../people.ts'
 import type { Settings } from '../settings.ts'
 import type { GuardedStore } from '../stores/guarded.ts'
 import type { Delivery } from '../types.ts'
-import { elsewhereMs } from './notices.ts'
 import { type Outcome, skipped } from './outcome.ts'
 import { within } from './within.ts'
 
 interface Parts<User extends object> {
+  readonly sandbox: NonNullable<Settings<User>['sandbox']>
   readonly settings: Settings<User>
   readonly store: GuardedStore
   readonly people: People<User>
@@ -20,11 +20,10 @@ const graceMs = 1000
 
 /** The users of test sessions: removed once their session is over. */
 export function createDisposals<User extends object>(parts: Parts<User>) {
-  const { settings, store, people, limitMs, closed } = parts
-  const { sandbox, now } = settings
+  const { sandbox, settings, store, people, limitMs, closed } = parts
+  const { now } = settings
 
   return async function deliver({ payload, userId }: Delivery): Promise<Outcome> {
-    if (!sandbox) return { status: 'later', dueAt: now() + elsewhereMs }
     const { session_id: id } = payload
     const session = typeof id === 'string' ? await store.readSession(id) : null
     // Over by the clock is over: nothing can make it longer, also where nobody has written it down yet.

@@ -1,4 +1,9 @@
 export { byChannel } from './by-channel.ts'
+export {
+  type EventWebhookBody,
+  type EventWebhookOptions,
+  eventWebhook,
+} from './event-webhook.ts'
 export { type MailMessage, type MailOptions, type MailTransport, mail } from './mail.ts'
 export type {
   Channel,

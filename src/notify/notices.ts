@@ -10,6 +10,7 @@ import { within } from './within.ts'
 import { wordsFor } from './words.ts'
 
 interface Parts<User extends object> {
+  readonly notifier: NonNullable<Settings<User>['notifier']>
   readonly settings: Settings<User>
   readonly outbox: OutboxSection
   readonly people: People<User>
@@ -21,24 +22,20 @@ interface Parts<User extends object> {
 
 /** Messages to people: first one delivery for each way to reach them, then each of these is sent. */
 export function createNotices<User extends object>(parts: Parts<User>) {
-  const { settings, outbox, people, limitMs, closed } = parts
-  const { notifier, sandbox, now } = settings
+  const { notifier, settings, outbox, people, limitMs, closed } = parts
+  const { sandbox, now } = settings
   const displayed = createDisplayed<User>(parts)
 
   return async function deliver(delivery: Delivery): Promise<Outcome> {
-    // Another process of the same store may have one.
-    if (!notifier) return { status: 'later', dueAt: now() + elsewhereMs }
-    const ready = await within(limitMs, 'looking people up', () => prepare(notifier, delivery))
+    const ready = await within(limitMs, 'looking people up', () => prepare(delivery))
     if ('status' in ready) return ready
     if (closed()) return { status: 'later', dueAt: now() }
     await within(limitMs, 'sending', () => notifier.send(ready))
     return { status: 'sent' }
   }
 
-  type Notifier = NonNullable<typeof notifier>
-
   /** The message, where there is one to send. */
-  async function prepare(notifier: Notifier, delivery: Delivery): Promise<Notification | Outcome> {
+  async function prepare(delivery: Delivery): Promise<Notification | Outcome> {
     const { id, userId, channel } = delivery
     const kind = kindOf(delivery)
     const forced = delivery.payload.forced === true
@@ -84,9 +81,6 @@ export function createNotices<User extends object>(parts: Parts<User>) {
     return { ...notice, id, channel, attempts: 0, createdAt: at, dueAt: at, revision: 1 }
   }
 }
-
-/** How long a delivery is left to processes that are set up for it. */
-export const elsewhereMs = 60_000
 
 /** @throws {TypeError} when `channels` gave something else; one entry for each name, the first */
 function checked(ways: readonly Channel[]): readonly Channel[] {

@@ -5,12 +5,14 @@ import type { DeliveryFilter, OutboxSection } from '../stores/outbox.ts'
 import type { Page } from '../stores/store.ts'
 import type { Delivery } from '../types.ts'
 import type { Courier } from './courier.ts'
+import { createLane } from './lane.ts'
+import { topicsOf } from './topics.ts'
 
 /**
- * What has to leave the store: messages to people, and users of test sessions to be removed. It is
- * delivered by itself; these are for a host that wants to see to it. For code of the host alone: nobody
- * is asked who calls.
- * @throws {TypeError} each of them, where neither "notifier" nor "sandbox" is given
+ * What has to leave the store: messages to people, users of test sessions to be removed, events for the
+ * sink. It is delivered by itself; these are for a host that wants to see to it. For code of the host
+ * alone: nobody is asked who calls.
+ * @throws {TypeError} each of them, where none of "notifier", "sandbox" and "audit.sink" is given
  */
 export interface Outbox {
   /**
@@ -35,7 +37,7 @@ export interface Post {
   wake(): void
   /** A session is over. */
   ended(sessionId: string): void
-  /** Waits for the round under way, at most 15 s. Nothing is begun after it. */
+  /** Waits for the rounds under way, at most 15 s. Nothing is begun after it. */
   close(): Promise<void>
 }
 
@@ -54,18 +56,16 @@ const patienceMs = 15_000
 
 export function createPost<User extends object>(parts: Parts<User>): Post {
   const { settings, store, run } = parts
-  const on = Boolean(settings.notifier || settings.sandbox)
+  const topics = topicsOf<User>(settings)
+  const on = topics.length > 0
   let timer: ReturnType<typeof setInterval> | undefined
   let waking: ReturnType<typeof setTimeout> | undefined
   let closed = false
-  /** Settles with the work under way. */
-  let busy: Promise<unknown> = Promise.resolve()
-  let next: Promise<number> | undefined
 
   function section(): OutboxSection {
     if (on && store.outbox) return store.outbox
     throw new TypeError(
-      'impersonation.outbox needs createImpersonation to be given a "notifier" or a "sandbox"',
+      'impersonation.outbox needs createImpersonation to be given a "notifier", a "sandbox" or an "audit.sink"',
     )
   }
 
@@ -77,16 +77,20 @@ export function createPost<User extends object>(parts: Parts<User>): Post {
   }
   let loaded: Courier | undefined
 
-  /** Never two at once: who asks while one waits for its turn shares that one. */
-  function round(): Promise<number> {
-    if (next) return next
-    const mine = busy.then(() => {
-      next = undefined
-      return closed ? 0 : run(async () => (await courier()).round())
-    })
-    next = mine
-    busy = mine.catch(quiet)
-    return mine
+  /** One for each topic: a sink that is slow, or down, holds up no message. */
+  const lanes = topics.map((topic) =>
+    createLane(async () => (closed ? 0 : run(async () => (await courier()).round(topic)))),
+  )
+
+  /** Rejects where one of them does, once all are through. */
+  async function round(): Promise<number> {
+    const rounds = await Promise.allSettled(lanes.map((lane) => lane.round()))
+    let done = 0
+    for (const one of rounds) {
+      if (one.status === 'rejected') throw one.reason
+      done += one.value
+    }
+    return done
   }
 
   function wake(): void {
@@ -126,7 +130,7 @@ export function createPost<User extends object>(parts: Parts<User>): Post {
       if (!settings.sandbox || closed) return
       // Where this fails, it is due when the session would have ended.
       const forward = run(async () => (await courier()).forward(sessionId)).then(wake, quiet)
-      busy = Promise.all([busy, forward])
+      for (const lane of lanes) lane.after(forward)
     },
     async close() {
       closed = true
@@ -136,7 +140,7 @@ export function createPost<User extends object>(parts: Parts<User>): Post {
       const late = new Promise((resolve) => {
         limit = setTimeout(resolve, patienceMs)
       })
-      await Promise.race([busy, late])
+      await Promise.race([Promise.all(lanes.map((lane) => lane.idle())), late])
       clearTimeout(limit)
     },
   }

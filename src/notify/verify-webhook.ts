@@ -1,8 +1,9 @@
+import type { EventWebhookBody } from './event-webhook.ts'
 import { isSigned, secretsOf } from './signature.ts'
 import type { WebhookBody } from './webhook.ts'
 
 export interface VerifyOptions {
-  /** Those that a body may be signed with, as `webhook` takes them: the old and the new one while they change. */
+  /** Those that a body may be signed with, as the sender takes them: the old and the new one while they change. */
   readonly secrets: string | readonly string[]
   /** How far the sender's clock may be from this one, and so how long a body can be replayed, in ms. @default 300_000 (5 min) */
   readonly toleranceMs?: number
@@ -27,8 +28,9 @@ export type WebhookRefusal =
   | 'webhook_body_invalid'
 
 /**
- * Makes the receiver's check of what `webhook` sends. Give it the body as it came, byte by byte: parsed
- * and written anew it is another one. A body may come twice: heed `data.id`.
+ * Makes the receiver's check of what `webhook` sends, or as `verifyWebhook<EventWebhookBody>` of what
+ * `eventWebhook` does. Give it the body as it came, byte by byte: parsed and written anew it is another
+ * one. A body may come twice: heed `data.id`.
  *
  * @throws {TypeError} naming the option in quotes and what it wants
  * @example
@@ -40,7 +42,9 @@ export type WebhookRefusal =
  * })
  * ```
  */
-export function verifyWebhook(options: VerifyOptions) {
+export function verifyWebhook<Body extends WebhookBody | EventWebhookBody = WebhookBody>(
+  options: VerifyOptions,
+) {
   const { secrets, toleranceMs = 5 * 60_000, now = Date.now } = options
   const keys = secretsOf('secrets', secrets)
   if (!Number.isSafeInteger(toleranceMs) || toleranceMs <= 0) {
@@ -48,10 +52,7 @@ export function verifyWebhook(options: VerifyOptions) {
   }
 
   /** @throws {Error} with a `code` of `WebhookRefusal` */
-  return async function verify(
-    headers: WebhookHeaders,
-    body: string | Uint8Array,
-  ): Promise<WebhookBody> {
+  return async function verify(headers: WebhookHeaders, body: string | Uint8Array): Promise<Body> {
     const id = read(headers, 'webhook-id')
     const timestamp = read(headers, 'webhook-timestamp')
     const signatures = read(headers, 'webhook-signature')
@@ -69,7 +70,7 @@ export function verifyWebhook(options: VerifyOptions) {
       throw refusal('webhook_signature_invalid', 'the webhook is not signed with a known secret')
     }
     try {
-      return JSON.parse(text) as WebhookBody
+      return JSON.parse(text) as Body
     } catch {
       throw refusal('webhook_body_invalid', 'the body of the webhook is no JSON')
     }

@@ -18,6 +18,13 @@ export interface Passage<User> {
   readonly trace: Trace | null
 }
 
+export function refusedBy<User>(
+  refusal: ImpersonationError,
+  headers: HeaderPlan | null = null,
+): Passage<User> {
+  return { refusal, answer: null, context: null, user: undefined, headers, trace: null }
+}
+
 /** A live session with what its requests need, made once and not per request. */
 export interface Live<User> {
   readonly session: Session

@@ -1,15 +1,10 @@
-import { blockedEvent } from '../audit/events.ts'
-import type { Recorder } from '../audit/recorder.ts'
-import type { Trace } from '../audit/trail.ts'
 import { ImpersonationError, isImpersonationError } from '../errors.ts'
 import type { Endings } from '../lifecycle/ending.ts'
 import { endingOf, lapseError } from '../lifecycle/lapse.ts'
 import type { People } from '../people.ts'
-import type { Settings } from '../settings.ts'
 import type { GuardedStore } from '../stores/guarded.ts'
 import type { Session } from '../types.ts'
-import { type Allowed, createEnforce, type Verdict } from './enforce.ts'
-import { cookieHeaders, forgeable, type HeaderPlan, lapsedHeaders } from './headers.ts'
+import { cookieHeaders, forgeable, lapsedHeaders } from './headers.ts'
 import {
   cookieName,
   type Pin,
@@ -18,22 +13,18 @@ import {
   readPin,
   twoLogins,
 } from './identify.ts'
-import type { Live, Passage } from './live.ts'
+import { type Live, type Passage, refusedBy } from './live.ts'
 import { isSafe } from './methods.ts'
-import { pathOf } from './patterns.ts'
 import type { Resolve, Resolved } from './resolve.ts'
-import { type Tracing, trailRequestOf } from './tracing.ts'
+import { createUnderSession, type UnderSessionParts } from './under-session.ts'
 
 type Sooner<T> = T | Promise<T>
 
-export interface PassageParts<User extends object> {
-  readonly settings: Settings<User>
+export interface PassageParts<User extends object> extends UnderSessionParts<User> {
   readonly people: People<User>
   readonly resolve: Resolve<User>
   readonly store: GuardedStore
   readonly endings: Endings
-  readonly recorder: Recorder
-  readonly tracing: Tracing | null
   clearCookie(name: string): string
 }
 
@@ -47,9 +38,9 @@ export function createPassage<Req, User extends object>(
   parts: PassageParts<User>,
   view: RequestView<Req>,
 ) {
-  const { settings, people, resolve, store, endings, recorder, tracing, clearCookie } = parts
+  const { settings, people, resolve, store, endings, clearCookie } = parts
   const { now } = settings
-  const enforce = createEnforce(settings, view)
+  const underSession = createUnderSession(parts, view, stillLive)
   const straightOn: Passage<User> = Object.freeze({
     refusal: null,
     answer: null,
@@ -82,20 +73,16 @@ export function createPassage<Req, User extends object>(
 
   const cleared = (request: Req) => cookieHeaders(clearCookie(cookieName(isSecure(request))))
 
-  function refuse(error: ImpersonationError, headers: HeaderPlan | null = null): Passage<User> {
-    return { refusal: error, answer: null, context: null, user: undefined, headers, trace: null }
-  }
-
   /** A request that says under which session it runs must not run under none, even with nobody there. */
   function asNobody(request: Req): Passage<User> {
     const pin = view.header(request, pinHeader)
     return pin === undefined || pin.trim() === 'none'
       ? straightOn
-      : refuse(new ImpersonationError('unauthenticated'))
+      : refusedBy(new ImpersonationError('unauthenticated'))
   }
 
   function asActor(request: Req, actor: User): Sooner<Passage<User>> {
-    if (view.hasTwoLogins(request)) return refuse(twoLogins())
+    if (view.hasTwoLogins(request)) return refusedBy(twoLogins())
     let pin: Pin | null
     try {
       pin = pinOf(request)
@@ -112,7 +99,7 @@ export function createPassage<Req, User extends object>(
   }
 
   function refused(error: unknown): Passage<User> {
-    if (isImpersonationError(error)) return refuse(error)
+    if (isImpersonationError(error)) return refusedBy(error)
     throw error
   }
 
@@ -120,7 +107,7 @@ export function createPassage<Req, User extends object>(
   function unreadable(request: Req, error: unknown): Passage<User> {
     const byCookie = view.header(request, pinHeader) === undefined
     return byCookie && isImpersonationError(error)
-      ? refuse(error, cleared(request))
+      ? refusedBy(error, cleared(request))
       : refused(error)
   }
 
@@ -157,31 +144,13 @@ export function createPassage<Req, User extends object>(
       return live ? underSession(request, actor, live) : withoutSession(request, pin, resolved)
     }
     const changed = new ImpersonationError('impersonation_state_changed')
-    if (pin.id === 'none') return refuse(changed)
+    if (pin.id === 'none') return refusedBy(changed)
     const named = await store.readSession(pin.id)
     const own = named?.actorId === actorId
     if (own && !live && named.status !== 'active')
-      return refuse(lapseError(named), cleared(request))
+      return refusedBy(lapseError(named), cleared(request))
     // A cookie that means nobody here would refuse every request of another login in this browser.
-    return refuse(changed, pin.by === 'cookie' && !own ? cleared(request) : null)
-  }
-
-  function underSession(request: Req, actor: User, live: Live<User>): Sooner<Passage<User>> {
-    const verdict = enforce(request, live.session.accessLevel)
-    return verdict instanceof Promise
-      ? verdict.then((later) => afterwards(request, actor, live, later))
-      : concluded(request, actor, live, verdict)
-  }
-
-  /** A body takes as long as its sender likes: by the time it has been read the session may be over. */
-  async function afterwards(
-    request: Req,
-    actor: User,
-    { session }: Live<User>,
-    verdict: Verdict,
-  ): Promise<Passage<User>> {
-    const now = await stillLive(session, actor)
-    return isImpersonationError(now) ? refuse(now) : concluded(request, actor, now, verdict)
+    return refusedBy(changed, pin.by === 'cookie' && !own ? cleared(request) : null)
   }
 
   /** The live session, or the refusal of a request that came in under it. */
@@ -196,71 +165,11 @@ export function createPassage<Req, User extends object>(
       : new ImpersonationError('impersonation_state_changed')
   }
 
-  function concluded(
-    request: Req,
-    actor: User,
-    live: Live<User>,
-    verdict: Verdict,
-  ): Sooner<Passage<User>> {
-    if (isImpersonationError(verdict)) return blocked(request, live, verdict)
-    if (tracing === null) return verdict.as === 'target' ? live.asTarget : live.asActor
-    return recorded(request, actor, live, verdict, tracing)
-  }
-
-  /** The way on, with the request on record as far as the options say. */
-  function recorded(
-    request: Req,
-    actor: User,
-    live: Live<User>,
-    { as, reads }: Allowed,
-    to: Tracing,
-  ): Sooner<Passage<User>> {
-    const { session } = live
-    const wayOn = ({ asTarget, asActor }: Live<User>) => (as === 'target' ? asTarget : asActor)
-    const unrecorded = (error: unknown) =>
-      isImpersonationError(error) ? refuse(error, live.asTarget.headers) : refused(error)
-    try {
-      const trace = to.begin(reads, () => trailRequestOf(session, request, view, settings.query))
-      if (trace === null) return wayOn(live)
-      return trace instanceof Promise ? trace.then(goOn, unrecorded) : { ...wayOn(live), trace }
-    } catch (error) {
-      return unrecorded(error)
-    }
-
-    /** Storing takes its time: meanwhile the session may be over. */
-    async function goOn(trace: Trace): Promise<Passage<User>> {
-      const now = await stillLive(session, actor)
-      if (!isImpersonationError(now)) return { ...wayOn(now), trace }
-      trace(now.status)
-      return refuse(now)
-    }
-  }
-
-  function blocked(
-    request: Req,
-    { session, asTarget }: Live<User>,
-    verdict: ImpersonationError,
-  ): Passage<User> {
-    tracing?.refused(
-      isSafe(request, view),
-      () => trailRequestOf(session, request, view, settings.query),
-      verdict.status,
-    )
-    recorder.note(
-      blockedEvent(session, now(), verdict.code, {
-        method: view.method(request),
-        path: pathOf(view.target(request)).slice(0, 200),
-        ...verdict.details,
-      }),
-    )
-    return refuse(verdict, asTarget.headers)
-  }
-
   function withoutSession(request: Req, pin: Pin | null, { lapse }: Resolved<User>): Passage<User> {
     if (pin !== null || lapse === null || settings.onLapse === 'pass') return straightOn
     const age = now() - (lapse.endedAt ?? 0)
     if (age >= dayMs) return straightOn
-    if (!isSafe(request, view)) return refuse(lapseError(lapse))
+    if (!isSafe(request, view)) return refusedBy(lapseError(lapse))
     return { ...straightOn, headers: lapsedHeaders(endingOf(lapse)) }
   }
 
@@ -311,16 +220,16 @@ export function createPassage<Req, User extends object>(
     if (named && named.actorId === actorId) {
       return named.status === 'active'
         ? endDemoted(request, named).catch(refused)
-        : refuse(lapseError(named), cleared(request))
+        : refusedBy(lapseError(named), cleared(request))
     }
     return pin.by === 'cookie'
       ? { ...straightOn, headers: cleared(request) }
-      : refuse(new ImpersonationError('impersonation_state_changed'))
+      : refusedBy(new ImpersonationError('impersonation_state_changed'))
   }
 
   async function endDemoted(request: Req, session: Session): Promise<Passage<User>> {
     const result = await endings.revoke(session, { reason: 'actor_not_allowed' })
-    return refuse(lapseError(result?.session ?? session), cleared(request))
+    return refusedBy(lapseError(result?.session ?? session), cleared(request))
   }
 
   return pass

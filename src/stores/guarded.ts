@@ -1,12 +1,22 @@
 import { ImpersonationError } from '../errors.ts'
 import type { Session } from '../types.ts'
 import type { ChainSection } from './chain.ts'
+import { guardRetention } from './guarded-retention.ts'
 import type { OutboxSection } from './outbox.ts'
 import type { RequestSection } from './requests.ts'
-import { isDelivery, isGrant, isHead, isRequest, isSession } from './shapes.ts'
+import {
+  isAction,
+  isActionCount,
+  isDelivery,
+  isGrant,
+  isHead,
+  isRequest,
+  isSession,
+} from './shapes.ts'
 import type { GrantSection, Store } from './store.ts'
+import type { TrailSection } from './trail.ts'
 
-type Section = 'grants' | 'requests' | 'outbox' | 'chain'
+type Section = 'grants' | 'requests' | 'outbox' | 'chain' | 'trail' | 'retention'
 
 /** The verbs as the core calls them: each answers in time and in shape, or rejects with a 503. */
 export type GuardedStore = Omit<Store, 'watch' | 'check' | 'close' | Section> & {
@@ -88,6 +98,8 @@ export function guardStore(
     requests: store.requests && guardRequests(store.requests),
     outbox: store.outbox && guardOutbox(store.outbox),
     chain: store.chain && guardChain(store.chain),
+    trail: store.trail && guardTrail(store.trail),
+    retention: store.retention && guardRetention(store.retention, within, timeoutMs * 300),
   }
 
   function guardGrants(grants: GrantSection): GrantSection {
@@ -152,7 +164,7 @@ export function guardStore(
         within(
           change,
           () => outbox.leaseDeliveries(lease),
-          (answer) => answer.every(isDelivery),
+          (answer) => answer.every((one) => isDelivery(one) && lease.topics.includes(one.topic)),
         ),
       changeDelivery: (delivery, more) =>
         within(
@@ -192,6 +204,37 @@ export function guardStore(
         ),
       readUnsealed: (from, limit) =>
         within(change, () => chain.readUnsealed(from, limit), Array.isArray),
+    }
+  }
+
+  function guardTrail(trail: TrailSection): TrailSection {
+    return {
+      appendTrail: (id, make) =>
+        within(
+          change,
+          () => trail.appendTrail(id, make),
+          // The entries that were made end there, and the first of all is 1.
+          (answer) => Number.isSafeInteger(answer) && answer >= Math.max(make.length, 1),
+        ),
+      readTrails: (ids, after, limit) =>
+        within(
+          change,
+          () => trail.readTrails(ids, after, limit),
+          // As with links: what else is wrong with an entry is for `verify` to find and to name.
+          (answer) => answer.every(({ sessionId }) => ids.includes(sessionId)),
+        ),
+      listActions: (id, after, limit) =>
+        within(
+          read,
+          () => trail.listActions(id, after, limit),
+          (answer) => answer.every((action) => isAction(action) && action.sessionId === id),
+        ),
+      countActions: (ids) =>
+        within(
+          change,
+          () => trail.countActions(ids),
+          (answer) => answer.every((one) => isActionCount(one) && ids.includes(one.sessionId)),
+        ),
     }
   }
 }

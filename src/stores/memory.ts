@@ -5,6 +5,8 @@ import { createChain } from './memory/chain.ts'
 import { eventMatches, grantMatches, newestFirst, paged, sessionMatches } from './memory/lists.ts'
 import { createOutbox } from './memory/outbox.ts'
 import { createRequests } from './memory/requests.ts'
+import { createRetention } from './memory/retention.ts'
+import { createTrails } from './memory/trail.ts'
 import type { RecordedEvent } from './outbox.ts'
 import type { GrantChange, GrantSection, SessionClaim, SessionEnding, Store } from './store.ts'
 
@@ -26,6 +28,7 @@ export function memoryStore(): Store {
   const grants = new Map<string, Grant>()
   const outbox = createOutbox()
   const chain = createChain(events)
+  const trails = createTrails()
 
   // Every verb prepares everything that may throw, then changes the maps without a pause between.
   function prepareEvents(more: readonly RecordedEvent[]): () => void {
@@ -45,6 +48,17 @@ export function memoryStore(): Store {
     }
   }
   const requests = createRequests(prepareEvents)
+  const retention = createRetention({
+    ...{ sessions, events, grants, requests: requests.requests, codes: requests.codes },
+    ...{ deliveries: outbox.deliveries, links: chain.links },
+    changed({ id, actorId }, after) {
+      const left = (lapses.get(actorId) ?? []).flatMap((lapse) => {
+        return lapse.id === id ? (after ?? []) : lapse
+      })
+      lapses.set(actorId, left)
+      if (!after) trails.forget(id)
+    },
+  })
 
   function put(session: Session): void {
     const isActive = session.status === 'active'
@@ -102,7 +116,7 @@ export function memoryStore(): Store {
       const ended = session ? endedBy(session, ending.how) : null
       const storeEvents = prepareEvents([
         ...more,
-        ...(ended && ending ? ending.event(ended, null) : []),
+        ...(ended && ending ? ending.event(ended, trails.headOf(ended.id)) : []),
       ])
       if (session && ended) end(session, ended, ending.how)
       grants.set(id, Object.freeze({ ...change.after }))
@@ -117,6 +131,8 @@ export function memoryStore(): Store {
     requests: requests.section,
     outbox: outbox.section,
     chain: chain.section,
+    trail: trails.section,
+    retention,
 
     async claimSession(claim) {
       const judged = judgeClaim(claim, active.values())
@@ -130,7 +146,7 @@ export function memoryStore(): Store {
         throw new Error('A session with this id is stored already.')
       }
       const storeEvents = prepareEvents([
-        ...closed.flatMap((session) => claim.events.ended(session, null)),
+        ...closed.flatMap((session) => claim.events.ended(session, trails.headOf(session.id))),
         ...(opens ? [claim.events.started, ...(claim.request?.events ?? [])] : []),
       ])
       endings.forEach(({ session, ending }, n) => {
@@ -165,7 +181,7 @@ export function memoryStore(): Store {
       if (!session) return null
       if (session.status !== 'active') return { session, changed: false }
       const after = endedBy(session, ending)
-      const storeEvents = prepareEvents(event ? event(after, null) : [])
+      const storeEvents = prepareEvents(event ? event(after, trails.headOf(sessionId)) : [])
       end(session, after, ending)
       storeEvents()
       return { session: after, changed: true }

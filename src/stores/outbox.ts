@@ -17,8 +17,8 @@ export interface RecordedEvent extends AuditEvent {
  */
 export interface OutboxSection {
   /**
-   * Hands out up to `limit` deliveries that are `pending` and due (`dueAt <= now`), by `dueAt`, then
-   * `id`. In the same unit each gets `dueAt: until`, one attempt and one revision more, so that nobody
+   * Hands out up to `limit` deliveries of the given topics that are `pending` and due (`dueAt <= now`), by
+   * `dueAt`, then `id`; those of other topics are left untouched, and count for nothing. In the same unit each gets `dueAt: until`, one attempt and one revision more, so that nobody
    * else is handed it before then; gives them as they are after that. Of any number of callers at once
    * each gets others, and none waits for another's work: where the database has row locks, skip what is locked.
    */
@@ -46,6 +46,8 @@ export interface DeliveryLease {
   /** When they are due again if nobody settles them. */
   readonly until: number
   readonly limit: number
+  /** Only these are handed out: what the caller can deliver. Of no topic, nothing. */
+  readonly topics: readonly DeliveryTopic[]
 }
 
 /** Puts a delivery in the place of the one with this revision: compare and swap. */

@@ -48,7 +48,7 @@ export interface RequestChange {
   readonly after: AccessRequest
 }
 
-/** A one-time code that was tried: never the code itself. Kept for good, so that it is tried once. */
+/** A one-time code that was tried: never the code itself. Kept until it is pruned, so that it is tried once. */
 export interface UsedCode {
   /** Of the person and the code, at most 64 characters; unique. */
   readonly mark: string

@@ -10,9 +10,11 @@ import {
   requestStatuses,
   type Session,
   sessionStatuses,
+  type TrailAction,
 } from '../types.ts'
 
 import type { ChainHead } from './chain.ts'
+import type { ActionCount } from './trail.ts'
 
 /** Whether what a store hands out is what the contract says it is. */
 
@@ -90,4 +92,33 @@ export function isHead(value: unknown): value is ChainHead {
   )
 }
 
+export function isAction(value: unknown): value is TrailAction {
+  const action = value as TrailAction | null | undefined
+  return (
+    typeof action === 'object' &&
+    action !== null &&
+    filled(action.sessionId) &&
+    Number.isSafeInteger(action.seq) &&
+    Number.isFinite(action.at) &&
+    typeof action.method === 'string' &&
+    typeof action.path === 'string' &&
+    orNull(Number.isFinite, action.status) &&
+    orNull(Number.isFinite, action.durationMs)
+  )
+}
+
+export function isActionCount(value: unknown): value is ActionCount {
+  const counted = value as ActionCount | null | undefined
+  return (
+    typeof counted === 'object' &&
+    counted !== null &&
+    filled(counted.sessionId) &&
+    typeof counted.method === 'string' &&
+    Number.isSafeInteger(counted.count) &&
+    counted.count > 0
+  )
+}
+
+const orNull = (holds: (value: unknown) => boolean, value: unknown) =>
+  value === null || holds(value)
 const filled = (value: unknown) => typeof value === 'string' && value !== ''

@@ -97,6 +97,17 @@ export function sqliteStore(options: SqliteStoreOptions): FullStore & { close():
       readLinks: first(store.chain.readLinks),
       readUnsealed: first(store.chain.readUnsealed),
     },
+    trail: {
+      appendTrail: first(store.trail.appendTrail),
+      readTrails: first(store.trail.readTrails),
+      listActions: first(store.trail.listActions),
+      countActions: first(store.trail.countActions),
+    },
+    retention: {
+      surveyChain: first(store.retention.surveyChain),
+      prune: first(store.retention.prune),
+      erasePerson: first(store.retention.erasePerson),
+    },
     check: prepared,
     close() {
       closing ??= finish()

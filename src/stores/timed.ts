@@ -3,13 +3,15 @@ import type { GuardedStore } from './guarded.ts'
 
 /** Tells how long each verb took, where somebody listens. */
 export function timed(store: GuardedStore): GuardedStore {
-  const { grants, requests, outbox, chain } = store
+  const { grants, requests, outbox, chain, trail, retention } = store
   return {
     ...each(store),
     grants: grants && each(grants),
     requests: requests && each(requests),
     outbox: outbox && each(outbox),
     chain: chain && each(chain),
+    trail: trail && each(trail),
+    retention: retention && each(retention),
   }
 
   function each<T extends object>(verbs: T): T {

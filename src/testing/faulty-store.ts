@@ -1,6 +1,7 @@
 import { type ChainSection, type ChainVerb, chainVerbs } from '../stores/chain.ts'
 import { type OutboxSection, type OutboxVerb, outboxVerbs } from '../stores/outbox.ts'
 import { type RequestSection, type RequestVerb, requestVerbs } from '../stores/requests.ts'
+import { type RetentionSection, type RetentionVerb, retentionVerbs } from '../stores/retention.ts'
 import {
   type GrantSection,
   type GrantVerb,
@@ -9,6 +10,7 @@ import {
   type StoreVerb,
   storeVerbs,
 } from '../stores/store.ts'
+import { type TrailSection, type TrailVerb, trailVerbs } from '../stores/trail.ts'
 
 /** How a call goes wrong. */
 export type Fault =
@@ -28,10 +30,17 @@ export type FaultPlan = {
   [Verb in AnyVerb]?: Fault | { readonly [nth: number]: Fault }
 }
 
-type AnyVerb = StoreVerb | GrantVerb | RequestVerb | OutboxVerb | ChainVerb
+type AnyVerb =
+  | StoreVerb
+  | GrantVerb
+  | RequestVerb
+  | OutboxVerb
+  | ChainVerb
+  | TrailVerb
+  | RetentionVerb
 const anyVerb: readonly AnyVerb[] = [
   ...[...storeVerbs, ...grantVerbs],
-  ...[...requestVerbs, ...outboxVerbs, ...chainVerbs],
+  ...[...requestVerbs, ...outboxVerbs, ...chainVerbs, ...trailVerbs, ...retentionVerbs],
 ]
 
 export interface FaultyStore extends Store {
@@ -110,6 +119,19 @@ export function faultyStore(store: Store, plan: FaultPlan = {}): FaultyStore {
     readUnsealed: faulty('readUnsealed', (...args) => chain.readUnsealed(...args)),
   })
 
+  const faultyTrail = (trail: TrailSection): TrailSection => ({
+    appendTrail: faulty('appendTrail', (...args) => trail.appendTrail(...args)),
+    readTrails: faulty('readTrails', (...args) => trail.readTrails(...args)),
+    listActions: faulty('listActions', (...args) => trail.listActions(...args)),
+    countActions: faulty('countActions', (...args) => trail.countActions(...args)),
+  })
+
+  const faultyRetention = (retention: RetentionSection): RetentionSection => ({
+    surveyChain: faulty('surveyChain', (...args) => retention.surveyChain(...args)),
+    prune: faulty('prune', (...args) => retention.prune(...args)),
+    erasePerson: faulty('erasePerson', (...args) => retention.erasePerson(...args)),
+  })
+
   return {
     name: store.name,
     // Optional verbs stay as they are, and missing where they are missing; so does a section.
@@ -129,6 +151,8 @@ export function faultyStore(store: Store, plan: FaultPlan = {}): FaultyStore {
     ...(store.requests && { requests: faultyRequests(store.requests) }),
     ...(store.outbox && { outbox: faultyOutbox(store.outbox) }),
     ...(store.chain && { chain: faultyChain(store.chain) }),
+    ...(store.trail && { trail: faultyTrail(store.trail) }),
+    ...(store.retention && { retention: faultyRetention(store.retention) }),
     calls,
     get hanging() {
       return hung.length

@@ -30,8 +30,11 @@ export function createOutboxModel(): OutboxModel {
       deliveries.push(...more)
     },
 
-    lease({ now, until, limit }) {
-      const due = deliveries.filter(({ status, dueAt }) => status === 'pending' && dueAt <= now)
+    lease({ now, until, limit, topics }) {
+      const due = deliveries.filter(
+        ({ topic, status, dueAt }) =>
+          topics.includes(topic) && status === 'pending' && dueAt <= now,
+      )
       due.sort((a, b) => a.dueAt - b.dueAt || (a.id < b.id ? -1 : 1))
       return due.slice(0, limit).map((delivery) => {
         const { attempts, revision } = delivery

@@ -4,6 +4,7 @@ import { chainRules } from './store/chain.ts'
 import { claimRules } from './store/claims.ts'
 import { crowdRules } from './store/crowds.ts'
 import { endingRules, extensionRules, lapseRules } from './store/endings.ts'
+import { erasureRules } from './store/erasure.ts'
 import type { Rule, TestRunner } from './store/fixtures.ts'
 import { grantChangeRules } from './store/grant-changes.ts'
 import { consentedRules } from './store/grant-claims.ts'
@@ -18,6 +19,11 @@ import { outboxUnitRules } from './store/outbox-units.ts'
 import { requestChangeRules } from './store/request-changes.ts'
 import { requestedRules } from './store/request-claims.ts'
 import { requestRules } from './store/requests.ts'
+import { pruningRules } from './store/retention.ts'
+import { surveyRules } from './store/survey.ts'
+import { trailRules } from './store/trail.ts'
+import { trailEndingRules } from './store/trail-endings.ts'
+import { trailListRules } from './store/trail-lists.ts'
 import { watchRules } from './store/watching.ts'
 
 type Rules = (rule: Rule) => void
@@ -34,6 +40,8 @@ const allOutboxRules = all(
   ...[outboxUnitRules, outboxLeaseRules],
   ...[outboxSettlementRules, outboxListRules],
 )
+const allRetentionRules = all(pruningRules, surveyRules, erasureRules)
+const allTrailRules = all(trailRules, trailEndingRules, trailListRules)
 
 export interface StoreTestsOptions {
   /** Called with each store after its test, also a failed one. @default its own `close()` */
@@ -87,6 +95,8 @@ export function storeTests(
     ['requests, where the store has them', allRequestRules],
     ['the outbox, where the store has it', allOutboxRules],
     ['the chain, where the store has it', chainRules],
+    ['the trail, where the store has it', allTrailRules],
+    ['retention, where the store has it', allRetentionRules],
     ['watching, where the store does', watchRules],
   ]
   for (const [name, define] of groups) describe(name, () => define(rule))

@@ -2,9 +2,11 @@ import { once } from 'node:events'
 import { sql, type Transaction } from 'kysely'
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { eventToWire } from '../../src/audit/formats.ts'
 import { sealOf } from '../../src/audit/seal.ts'
 import { createRevoker } from '../../src/cli/ending.ts'
 import { revokeCommand } from '../../src/cli/revoke.ts'
+import { eventDelivery } from '../../src/notify/event-delivery.ts'
 import { insertLinks } from '../../src/stores/kysely/chain.ts'
 import { kyselyStore } from '../../src/stores/kysely/index.ts'
 import type { Tables } from '../../src/stores/kysely/schema.ts'
@@ -190,6 +192,23 @@ describe('a revocation', () => {
     expect(ended[0]?.id).toBe(event?.id)
   })
 
+  it('is told to a sink that was told of the start, as it is on record, and to no other', async () => {
+    const heard = await startedWith({ actorId: 'a', targetUserId: 'x' }, false, true)
+    const unheard = await startedWith({ actorId: 'b', targetUserId: 'y' }, false)
+    await desk.cli(['revoke', heard.id, unheard.id])
+    const rows = await desk.store.outbox.listDeliveries({ topic: 'event' }, { limit: 10 })
+    const events = await eventsOf(heard.id)
+    expect(events.map(({ action }) => action).sort()).toEqual([
+      'impersonation.revoked',
+      'impersonation.started',
+    ])
+    expect(rows.map(({ id }) => id).sort()).toEqual(events.map(({ id }) => `event ${id}`).sort())
+    const ended = events.find(({ action }) => action === 'impersonation.revoked')
+    const row = rows.find(({ id }) => id === `event ${ended?.id}`)
+    expect(row).toMatchObject({ status: 'pending', userId: 'x' })
+    expect(JSON.parse(String(row?.payload.event))).toEqual(ended && eventToWire(ended))
+  })
+
   it('of a session without the table of deliveries works as well', async () => {
     const session = await desk.start()
     await desk.db.schema.dropTable('impersonation_deliveries').execute()
@@ -319,8 +338,12 @@ const argsFor = (...ids: string[]) => ({
   yes: false,
 })
 
-/** A session whose start was announced, or not, as an engine with a notifier would have done. */
-async function startedWith(changes: { actorId: string; targetUserId: string }, told: boolean) {
+/** A session whose start was announced, or not, as an engine with a notifier or a sink would have done. */
+async function startedWith(
+  changes: { actorId: string; targetUserId: string },
+  told: boolean,
+  heard = false,
+) {
   const session = { ...(await sessionAt(changes)) }
   const event = eventOf('impersonation.started', session)
   const notice: Delivery = {
@@ -337,12 +360,13 @@ async function startedWith(changes: { actorId: string; targetUserId: string }, t
     error: null,
     revision: 2,
   }
+  const deliveries = [...(told ? [notice] : []), ...(heard ? [eventDelivery(event)] : [])]
   await desk.store.claimSession({
     session,
     now: session.createdAt,
     onConflict: 'reject',
     exclusiveTarget: true,
-    events: { started: { ...event, deliveries: told ? [notice] : [] }, ended: () => [] },
+    events: { started: { ...event, deliveries }, ended: () => [] },
   })
   return session
 }

@@ -73,6 +73,7 @@ const wrong: ReadonlyArray<readonly [option: string, values: readonly unknown[]]
   ['notifier.channels', [undefined, null, ['mail']]],
   ['notifier.send', [undefined, null, {}]],
   ['notifier.words', [null, 'English', [], () => ({})]],
+  ['audit.sink', [null, true, 'https://siem.example.com', () => {}, [], {}, { send: 'it' }]],
   ['displayActor', [null, 'name', {}]],
   ['grantRequestMs', notNumbers],
   ['consent', ['on', true, null, {}]],
@@ -122,6 +123,7 @@ describe('a wrong option is a TypeError that names it in quotes', () => {
     ['sandbox', 'outbox', { provision: () => ({ id: 'x' }), dispose: () => {} }],
     ['notifier', 'outbox', { channels: () => [], send: () => {} }],
     ['audit.key', 'chain', { key: 'k'.repeat(32) }],
+    ['audit.sink', 'outbox', { sink: { send: async () => {} } }],
   ] as const)(
     '"%s" with a store that lacks the section "%s", or a verb of it',
     (option, name, value) => {

@@ -12,7 +12,7 @@ import type {
   Store,
 } from '../../src/index.ts'
 import { createAnnounce } from '../../src/notify/announce.ts'
-import { type Courier, createCourier } from '../../src/notify/courier.ts'
+import { createCourier } from '../../src/notify/courier.ts'
 import { createPeople } from '../../src/people.ts'
 import { readOptions } from '../../src/settings.ts'
 import { guardStore } from '../../src/stores/guarded.ts'
@@ -84,12 +84,12 @@ export function outboxOf({ outbox }: Store): OutboxSection {
 export const lines = (notifications: readonly Notification[]): string[] =>
   notifications.map(({ userId, channel, kind }) => `${userId} ${channel} ${kind}`).sort()
 
-/** A courier of a world, with its dice and its patience laid bare. */
+/** A courier of messages in a world, with its dice and its patience laid bare. */
 export function courierOf(
   world: World,
   notifier: Partial<Notifier<User>>,
   more: Partial<Parameters<typeof createCourier<User>>[0]> & { options?: Options } = {},
-): Courier {
+): { readonly round: () => Promise<number> } {
   const { options, ...parts } = more
   const settings = readOptions<User>({
     findUser: (id) => world.users.get(id) ?? null,
@@ -99,7 +99,7 @@ export function courierOf(
     ...options,
     store: world.store,
   })
-  return createCourier<User>({
+  const courier = createCourier<User>({
     settings,
     store: guardStore(world.store, 1000),
     outbox: outboxOf(world.store),
@@ -108,6 +108,7 @@ export function courierOf(
     random: () => 0.5,
     ...parts,
   })
+  return { round: () => courier.round('notice') }
 }
 
 /** A session that two people opened without the target's consent, as the store keeps one. */

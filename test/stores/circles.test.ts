@@ -16,6 +16,7 @@ import { changeOf, consent, used } from '../../src/testing/store/grant-fixtures.
 import {
   allDeliveries,
   deliveryOf,
+  leaseOf,
   post,
   settlementOf,
 } from '../../src/testing/store/outbox-fixtures.ts'
@@ -114,7 +115,7 @@ for (const kind of kinds) {
         const posted = Array.from({ length: 8 }, () => deliveryOf())
         await post(one, ...posted)
         const more = Array.from({ length: 20 }, () => deliveryOf({ status: 'skipped' }))
-        const lease = { now: t0, until: t0 + 1, limit: 2 }
+        const lease = leaseOf(t0, t0 + 1, { limit: 2 })
         const settle = ({ outbox }: Store, n: number, brought: typeof more) =>
           outbox?.changeDelivery(settlementOf(posted[n] ?? deliveryOf()), brought)
         await Promise.all([

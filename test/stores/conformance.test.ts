@@ -5,8 +5,10 @@ import { kyselyStore, migrate } from '../../src/stores/kysely/index.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
 import { outboxVerbs } from '../../src/stores/outbox.ts'
 import { requestVerbs } from '../../src/stores/requests.ts'
+import { retentionVerbs } from '../../src/stores/retention.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
 import { grantVerbs } from '../../src/stores/store.ts'
+import { trailVerbs } from '../../src/stores/trail.ts'
 import { storeTests } from '../../src/testing/store-tests.ts'
 import { type Address, kyselyOn, servers } from '../support/connect.ts'
 import { describeOn, dropDatabase, emptyTables, makeDatabase } from '../support/databases.ts'
@@ -21,6 +23,8 @@ it('every store of this package has the sections that its tests pass by where th
     expect(Object.keys(store.requests ?? {}), store.name).toEqual([...requestVerbs])
     expect(Object.keys(store.outbox ?? {}), store.name).toEqual([...outboxVerbs])
     expect(Object.keys(store.chain ?? {}), store.name).toEqual([...chainVerbs])
+    expect(Object.keys(store.trail ?? {}), store.name).toEqual([...trailVerbs])
+    expect(Object.keys(store.retention ?? {}), store.name).toEqual([...retentionVerbs])
   }
 })
 

@@ -42,8 +42,9 @@ import {
   t0,
 } from '../../src/testing/store/fixtures.ts'
 import { changeOf, consent } from '../../src/testing/store/grant-fixtures.ts'
-import { deliveryOf, post, settlementOf } from '../../src/testing/store/outbox-fixtures.ts'
+import { deliveryOf, leaseOf, post, settlementOf } from '../../src/testing/store/outbox-fixtures.ts'
 import { ask, codeOf, requestOf, stepOf } from '../../src/testing/store/request-fixtures.ts'
+import { deliveryTopics } from '../../src/types.ts'
 import { sqliteKysely } from '../support/connect.ts'
 
 const opened: Kysely<never>[] = []
@@ -193,9 +194,13 @@ describe('kyselyStore', () => {
     })
 
     it('finds what is due in the order of its index, without sorting', () => {
-      expect(planOf(dueQuery(memoryDb(), 5, 10))).toEqual([
-        expect.stringContaining('impersonation_deliveries_due (status=? AND due_at<?)'),
-      ])
+      for (const topic of deliveryTopics) {
+        expect(planOf(dueQuery(memoryDb(), { now: 5, limit: 10, topics: [topic] }))).toEqual([
+          expect.stringContaining(
+            'impersonation_deliveries_due (status=? AND topic=? AND due_at<?)',
+          ),
+        ])
+      }
     })
 
     it('finds the grants whose time is up by an index that bounds both', () => {
@@ -227,7 +232,7 @@ describe('a change in SQL', () => {
     await store.requests.changeRequest(stepOf(request), [], codeOf())
     const delivery = deliveryOf()
     await post(store, delivery)
-    await store.outbox.leaseDeliveries({ now: t0, until: t0 + 1, limit: 1 })
+    await store.outbox.leaseDeliveries(leaseOf(t0, t0 + 1, { limit: 1 }))
     await store.outbox.changeDelivery(settlementOf(delivery), [])
     const first = statements.filter((_, n) => statements[n - 1] === 'begin')
     expect(first).toHaveLength(11)
@@ -258,7 +263,7 @@ describe('a change in SQL', () => {
     it(`on ${server} passes by what is locked, and waits for no other's lease`, async () => {
       const statements: string[] = []
       const db = new Kysely({ dialect: fakeDialect(server, statements) })
-      await kyselyStore(db).outbox.leaseDeliveries({ now: t0, until: t0 + 1, limit: 9 })
+      await kyselyStore(db).outbox.leaseDeliveries(leaseOf(t0, t0 + 1, { limit: 9 }))
       expect(statements.find((text) => /^select .*deliveries/.test(text))).toMatch(
         /order by .due_at., .id. limit \S+ for update skip locked$/,
       )

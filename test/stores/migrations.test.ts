@@ -83,11 +83,11 @@ for (const kind of kinds) {
     it('are missed by check too when they are of an older release', async () => {
       const { db } = await emptyDatabase()
       await migrate(db)
-      for (const version of [3, 2, 1, -1]) {
+      for (const version of [4, 3, 2, 1, -1]) {
         await sql`delete from impersonation_schema`.execute(db)
         await sql`insert into impersonation_schema (version) values (${version})`.execute(db)
         await expect(kyselyStore(db).check?.()).rejects.toThrow(
-          `The impersonation tables are at version ${version}, and this release needs 4: run \`await migrate(db)\` from 'onbehalf/kysely' (or apply sql/${kind}.sql) before the first request.`,
+          `The impersonation tables are at version ${version}, and this release needs 5: run \`await migrate(db)\` from 'onbehalf/kysely' (or apply sql/${kind}.sql) before the first request.`,
         )
         await migrate(db)
         await kyselyStore(db).check?.()
@@ -137,10 +137,10 @@ for (const kind of kinds) {
       await migrate(db)
       const store = kyselyStore(db)
       await store.check?.()
-      for (const version of [3, 2, 1]) {
+      for (const version of [4, 3, 2, 1]) {
         expect((await migrator.migrateDown()).error).toBeUndefined()
         await expect(store.check?.()).rejects.toThrow(
-          `are at version ${version}, and this release needs 4`,
+          `are at version ${version}, and this release needs 5`,
         )
       }
       expect((await migrator.migrateDown()).error).toBeUndefined()
@@ -153,22 +153,20 @@ for (const kind of kinds) {
     it('are finished by the next migrate when one was cut off', async () => {
       const { db } = await emptyDatabase()
       const statements = migrationSql(kind).split(';\n').slice(0, -1)
-      const ends = [1, 2, 3].map(
+      const ends = [1, 2, 3, 4].map(
         (version) =>
           1 + statements.findIndex((text) => text.includes(`version) values (${version})`)),
       )
-      const [first = 0, second = 0, third = 0] = ends
-      expect(first).toBeGreaterThan(0)
-      expect(second).toBeGreaterThan(first)
-      expect(third).toBeGreaterThan(second)
+      expect(ends.toSorted((a, b) => a - b)).toEqual(ends)
+      expect(ends[0]).toBeGreaterThan(0)
       for (let cut = 1; cut < statements.length; cut++) {
         await migrate(db)
         for (const { down } of Object.values(migrations).reverse()) await down(db)
         for (const statement of statements.slice(0, cut)) await sql.raw(statement).execute(db)
         await expect(kyselyStore(db).check?.()).rejects.toThrow(
-          cut < first
+          cut < (ends[0] ?? 0)
             ? missing(kind)
-            : `are at version ${cut < second ? 1 : cut < third ? 2 : 3}, and this release needs 4`,
+            : `are at version ${ends.filter((end) => end <= cut).length}, and this release needs 5`,
         )
         await migrate(db)
         await kyselyStore(db).check?.()
@@ -192,7 +190,7 @@ for (const kind of kinds) {
           await start(store, { actorId: 'sup', targetUserId: 'bob', grantId: 'elsewhere' }),
         ]
         const events = await allEvents(store)
-        await expect(store.check?.()).rejects.toThrow('are at version 1, and this release needs 4')
+        await expect(store.check?.()).rejects.toThrow('are at version 1, and this release needs 5')
 
         await crew.all(() => ({ do: 'migrate', address }))
         await migrate(db)
@@ -229,7 +227,7 @@ for (const kind of kinds) {
         const grants = [await consent(store.grants), await consent(store.grants)].reverse()
         const session = await start(store, { grantId: grants[0]?.id ?? '' })
         const events = await allEvents(store)
-        await expect(store.check?.()).rejects.toThrow('are at version 2, and this release needs 4')
+        await expect(store.check?.()).rejects.toThrow('are at version 2, and this release needs 5')
 
         await crew.all(() => ({ do: 'migrate', address }))
         await migrate(db)
@@ -274,19 +272,17 @@ for (const kind of kinds) {
       const code = codeOf()
       await store.requests.createRequest(requestOf(), [], code)
       await post(store, deliveryOf())
-      for (const name of ['0004_chain', '0003_requests_and_outbox'])
+      for (const name of ['0005_trail', '0004_chain', '0003_requests_and_outbox'])
         await migrations[name]?.down(db)
-      await expect(store.check?.()).rejects.toThrow('are at version 2, and this release needs 4')
+      await expect(store.check?.()).rejects.toThrow('are at version 2, and this release needs 5')
       expect(await allGrants(store.grants)).toEqual([grant])
       await migrate(db)
       expect(await allRequests(store.requests)).toEqual([])
       expect(await allDeliveries(store.outbox)).toEqual([])
       expect(await store.requests.createRequest(requestOf(), [], code)).toBe('created')
 
-      for (const name of ['0004_chain', '0003_requests_and_outbox', '0002_grants']) {
-        await migrations[name]?.down(db)
-      }
-      await expect(store.check?.()).rejects.toThrow('are at version 1, and this release needs 4')
+      for (const { down } of Object.values(migrations).slice(1).reverse()) await down(db)
+      await expect(store.check?.()).rejects.toThrow('are at version 1, and this release needs 5')
       expect(await store.readSession(session.id)).toEqual(session)
       await migrate(db)
       expect(await allGrants(store.grants)).toEqual([])

@@ -4,6 +4,7 @@ import { eventOf, minute, sessionOf, t0 } from '../../src/testing/store/fixtures
 import {
   deliveryOf,
   leased,
+  leaseOf,
   settlementOf,
   withDeliveries,
 } from '../../src/testing/store/outbox-fixtures.ts'
@@ -51,7 +52,7 @@ for (const kind of kinds) {
 
     /** All of them lease until nothing is left; what was locked and passed by is left for the next. */
     async function leaseAtOnce(now: number): Promise<Delivery[]> {
-      const lease = { now, until: now + minute, limit: 3 }
+      const lease = leaseOf(now, now + minute, { limit: 3 })
       const handed = (await crew.all<Delivery[]>(() => ({ do: 'lease', lease }))).flat()
       handed.push(...(await outbox.leaseDeliveries({ ...lease, limit: 1_000 })))
       return handed.sort(byId)
@@ -88,7 +89,7 @@ for (const kind of kinds) {
       for (let round = 0; round < rounds; round++) {
         const posted = await post(8)
         const more = deliveryOf({ id: crypto.randomUUID(), status: 'skipped' })
-        const lease = { now: t0, until: t0 + minute, limit: 2 }
+        const lease = leaseOf(t0, t0 + minute, { limit: 2 })
         const results = await crew.all<(Delivery | boolean)[]>((n) =>
           n % 2 === 0
             ? { do: 'lease', lease }

@@ -16,7 +16,7 @@ import {
   t0,
 } from '../../src/testing/store/fixtures.ts'
 import { changeOf, grantEvent, grantOf } from '../../src/testing/store/grant-fixtures.ts'
-import { deliveryOf, settlementOf } from '../../src/testing/store/outbox-fixtures.ts'
+import { deliveryOf, leaseOf, settlementOf } from '../../src/testing/store/outbox-fixtures.ts'
 import { requestEvent, requestOf, stepOf } from '../../src/testing/store/request-fixtures.ts'
 import type { AuditEvent, Grant, Session } from '../../src/types.ts'
 import { connect } from './connect.ts'
@@ -115,7 +115,7 @@ async function requestStep(store: Store, actorId: string): Promise<void> {
 async function deliver({ outbox }: Store): Promise<void> {
   if (!outbox) throw new Error('This store has no outbox.')
   const now = t0 + minute + random(9)
-  const handed = await outbox.leaseDeliveries({ now, until: now + random(9), limit: 5 })
+  const handed = await outbox.leaseDeliveries(leaseOf(now, now + random(9), { limit: 5 }))
   process.send?.('handed out')
   for (const delivery of handed) {
     if (random(3) === 0) continue

@@ -3,11 +3,19 @@ import { chainVerbs } from '../../src/stores/chain.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
 import { outboxVerbs } from '../../src/stores/outbox.ts'
 import { requestVerbs } from '../../src/stores/requests.ts'
+import { retentionVerbs } from '../../src/stores/retention.ts'
 import { grantVerbs, storeVerbs } from '../../src/stores/store.ts'
+import { trailVerbs } from '../../src/stores/trail.ts'
 import { faultyStore } from '../../src/testing/faulty-store.ts'
 import { claimOf, sessionOf, start } from '../../src/testing/store/fixtures.ts'
 import { grantOf } from '../../src/testing/store/grant-fixtures.ts'
-import { deliveryOf, leased, post, settlementOf } from '../../src/testing/store/outbox-fixtures.ts'
+import {
+  deliveryOf,
+  leased,
+  leaseOf,
+  post,
+  settlementOf,
+} from '../../src/testing/store/outbox-fixtures.ts'
 import { requestOf, stepOf } from '../../src/testing/store/request-fixtures.ts'
 
 const none = { active: null, lapse: null }
@@ -21,7 +29,7 @@ it('without a plan it is the store, and counts', async () => {
   expect(store.calls).toMatchObject({ claimSession: 1, readStanding: 2, endSession: 0 })
   expect(Object.keys(store.calls)).toEqual([
     ...[...storeVerbs, ...grantVerbs],
-    ...[...requestVerbs, ...outboxVerbs, ...chainVerbs],
+    ...[...requestVerbs, ...outboxVerbs, ...chainVerbs, ...trailVerbs, ...retentionVerbs],
   ])
 })
 
@@ -150,7 +158,7 @@ it('has the verbs of the outbox where its store has it, with their faults', asyn
   })
   const delivery = deliveryOf()
   await post(store, delivery)
-  const lease = { now: delivery.dueAt, until: delivery.dueAt + 1, limit: 9 }
+  const lease = leaseOf(delivery.dueAt, delivery.dueAt + 1)
   await expect(store.outbox?.leaseDeliveries(lease)).rejects.toThrow('before anything was done')
   await expect(store.outbox?.leaseDeliveries(lease)).rejects.toThrow('then reported an error')
   const handed = leased(delivery, lease.until)

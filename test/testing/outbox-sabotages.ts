@@ -1,5 +1,6 @@
 import type { OutboxSection, RecordedEvent } from '../../src/stores/outbox.ts'
 import type { EndEventsFor, Store } from '../../src/stores/store.ts'
+import { type Delivery, deliveryTopics } from '../../src/types.ts'
 import type { GrantSabotage, Sabotage } from './grant-sabotages.ts'
 
 type OutboxSabotage = (outbox: OutboxSection, store: Store) => Partial<OutboxSection>
@@ -18,10 +19,40 @@ export const outboxSabotages: Record<string, OutboxSabotage> = {
   'hands out a millisecond late': (outbox) => ({
     leaseDeliveries: (lease) => outbox.leaseDeliveries({ ...lease, now: lease.now - 1 }),
   }),
+  'hands out every topic': (outbox) => ({
+    leaseDeliveries: (lease) => outbox.leaseDeliveries({ ...lease, topics: deliveryTopics }),
+  }),
+  'takes no topic for every topic': (outbox) => ({
+    leaseDeliveries: ({ topics, ...lease }) =>
+      outbox.leaseDeliveries({ ...lease, topics: topics.length === 0 ? deliveryTopics : topics }),
+  }),
+  'hands out the first topic alone': (outbox) => ({
+    leaseDeliveries: ({ topics, ...lease }) =>
+      outbox.leaseDeliveries({ ...lease, topics: topics.slice(0, 1) }),
+  }),
+  'hands out one topic after the other': (outbox) => ({
+    leaseDeliveries: async ({ topics, limit, ...lease }) => {
+      const handed: Delivery[] = []
+      for (const topic of topics) {
+        const left = { ...lease, limit: limit - handed.length, topics: [topic] }
+        if (left.limit > 0) handed.push(...(await outbox.leaseDeliveries(left)))
+      }
+      return handed
+    },
+  }),
+  'counts other topics against the limit, and keeps them from others': (outbox) => ({
+    leaseDeliveries: async (lease) => {
+      const handed = await outbox.leaseDeliveries({ ...lease, topics: deliveryTopics })
+      return handed.filter(({ topic }) => lease.topics.includes(topic))
+    },
+  }),
   'hands out what is settled': (outbox) => ({
     leaseDeliveries: async (lease) => {
       const all = await outbox.listDeliveries({}, { limit: 1e6 })
-      const settled = all.filter(({ status, dueAt }) => status !== 'pending' && dueAt <= lease.now)
+      const settled = all.filter(
+        ({ topic, status, dueAt }) =>
+          lease.topics.includes(topic) && status !== 'pending' && dueAt <= lease.now,
+      )
       return [...(await outbox.leaseDeliveries(lease)), ...settled]
     },
   }),
@@ -53,9 +84,9 @@ export const outboxSabotages: Record<string, OutboxSabotage> = {
     },
   }),
   'reads first and hands out after': (outbox) => ({
-    leaseDeliveries: async ({ now, until, limit }) => {
+    leaseDeliveries: async ({ now, until, limit, topics }) => {
       const all = await outbox.listDeliveries({ status: 'pending' }, { limit: 1e6 })
-      const due = all.filter(({ dueAt }) => dueAt <= now)
+      const due = all.filter(({ topic, dueAt }) => topics.includes(topic) && dueAt <= now)
       due.sort((a, b) => a.dueAt - b.dueAt || Buffer.compare(Buffer.from(a.id), Buffer.from(b.id)))
       const handed = due.slice(0, limit).map((one) => ({
         ...one,

@@ -13,6 +13,9 @@ import {
 import { consentSabotages, grantSabotages, type Sabotage } from './grant-sabotages.ts'
 import { deliverySabotages, grantDeliverySabotages, outboxSabotages } from './outbox-sabotages.ts'
 import { requestedSabotages, requestSabotages } from './request-sabotages.ts'
+import { retainedSabotages } from './retained-sabotages.ts'
+import { retentionSabotages } from './retention-sabotages.ts'
+import { grantTrailSabotages, trailEndingSabotages, trailSabotages } from './trail-sabotages.ts'
 
 const sabotages: Record<string, Sabotage> = {
   'gives an actor a second session': (store) => {
@@ -253,7 +256,7 @@ async function failures(factory: () => Store): Promise<string[]> {
 /** What only the dice find has no rule of its own yet. */
 const isRule = (name: string) => name !== 'answer as the model of the contract does'
 
-const sections = ['grants', 'requests', 'outbox', 'chain'] as const
+const sections = ['grants', 'requests', 'outbox', 'chain', 'trail', 'retention'] as const
 
 /** A fault of a section as one of the store that has it. */
 const inSection = <Name extends (typeof sections)[number]>(
@@ -272,11 +275,12 @@ const inSection = <Name extends (typeof sections)[number]>(
 
 const everySabotage = {
   ...{ ...sabotages, ...consentSabotages, ...requestedSabotages, ...deliverySabotages },
-  ...sealSabotages,
+  ...{ ...sealSabotages, ...retainedSabotages },
   ...inSection('grants', { ...grantSabotages, ...grantDeliverySabotages, ...grantSealSabotages }),
   ...inSection('requests', { ...requestSabotages, ...requestSealSabotages }),
   ...inSection('outbox', outboxSabotages),
   ...inSection('chain', chainSabotages),
+  ...inSection('retention', retentionSabotages),
 }
 
 describe('storeTests', () => {

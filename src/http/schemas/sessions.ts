@@ -26,9 +26,7 @@ export const startBody = z.strictObject({
   client_id: text(255).optional(),
   grant_id: id.optional(),
   approval_id: id.optional(),
-  transport: z
-    .enum(['session'], { error: 'must be "session"; tokens are not switched on' })
-    .optional(),
+  transport: z.enum(transports).optional(),
 })
 
 export const stopBody = none.optional()
@@ -91,7 +89,12 @@ export const startAnswer = z.object({
   }),
   access_level: z.enum(accessLevels),
   expires_at: iso,
+  access_token: string.optional(),
+  token_type: z.literal('Bearer').optional(),
+  expires_in: z.int().optional(),
 })
+
+export const jwksAnswer = z.object({ keys: z.array(z.record(string, string)) })
 
 export const stopAnswer = z.object({
   status: z.literal('stopped'),

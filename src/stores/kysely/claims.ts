@@ -1,6 +1,7 @@
 import type { Session } from '../../types.ts'
 import { type ClaimedEnding, endedBy, isExpiry, judgeClaim } from '../claim.ts'
 import { usedGrant } from '../grant.ts'
+import type { RecordedEvent } from '../outbox.ts'
 import type { ClaimResult, SessionClaim } from '../store.ts'
 import { acknowledge, endRow, lockGrants, swapGrant, type Trx, useUp } from './changes.ts'
 import type { Dialect } from './dialect.ts'
@@ -10,12 +11,14 @@ import { exactly } from './queries.ts'
 import { holdsRequest, swapRequest } from './requests.ts'
 import { LostRace } from './retry.ts'
 import { fromSessionRow, toKey, toSessionRow } from './rows.ts'
+import type { HeadOf } from './trail.ts'
 
 /** One attempt at a claim: throws what `retried` knows when another one came first. */
 export async function attemptClaim(
   trx: Trx,
   dialect: Dialect,
   claim: SessionClaim,
+  headOf: HeadOf,
 ): Promise<ClaimResult> {
   const { session, exclusiveTarget, grant, request } = claim
   const row = toSessionRow(session, exclusiveTarget)
@@ -41,8 +44,10 @@ export async function attemptClaim(
     await acknowledge(trx, session.actorId)
     await trx.insertInto('impersonation_sessions').values(row).execute()
   }
+  const ends: RecordedEvent[] = []
+  for (const rival of ended) ends.push(...claim.events.ended(rival, await headOf(trx, rival.id)))
   await insertEvents(trx, dialect, [
-    ...ended.flatMap((rival) => claim.events.ended(rival, null)),
+    ...ends,
     ...(opens ? [claim.events.started, ...(request?.events ?? [])] : []),
   ])
   if (lost) return { outcome: lost, ended }

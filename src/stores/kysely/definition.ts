@@ -179,8 +179,8 @@ const tables: readonly Table[] = [
       revision: 'count',
     },
     indexes: {
-      // In the order in which they are handed out.
-      due: ['status', 'due_at', 'id'],
+      // In the order in which those of a topic are handed out.
+      due: ['status', 'topic', 'due_at', 'id'],
       newest: ['created_at', 'id'],
       user: ['user_id', 'created_at', 'id'],
     },
@@ -200,6 +200,27 @@ const tables: readonly Table[] = [
     constraints: () => ['constraint impersonation_links_event unique (event_id)'],
     indexes: {},
   },
+  {
+    name: 'impersonation_actions',
+    since: 5,
+    columns: {
+      session_id: 'exactId',
+      seq: 'bigCount',
+      at: 'instant',
+      completes: 'optionalBigCount',
+      method: 'optionalText',
+      route: 'optionalText',
+      path: 'optionalText',
+      status: 'optionalCount',
+      duration_ms: 'optionalDuration',
+      request_id: 'optionalText',
+      key_id: 'optionalWord',
+      mac: 'optionalWord',
+    },
+    // By a name, and so no primary key: MySQL calls every one of those PRIMARY, and this one decides races.
+    constraints: () => ['constraint impersonation_actions_place unique (session_id, seq)'],
+    indexes: { completes: ['session_id', 'completes', 'seq'] },
+  },
 ]
 
 /**
@@ -214,6 +235,12 @@ function columnTypes(dialect: Dialect) {
     primaryBigNumber: 'bigint not null primary key',
     id: `varchar(255)${bytes} not null`,
     optionalId: `varchar(255)${bytes}`,
+    /**
+     * An id where `a` and `a ` are two, also in a unique key and in an order. MySQL pads every text that it
+     * compares, and no bytes: so there it is those, 4 to a character at most. Compare it as it is (not by
+     * `exactly`, which counts characters), and read it as `convert(… using utf8mb4)`.
+     */
+    exactId: dialect === 'mysql' ? 'varbinary(1020) not null' : `varchar(255)${bytes} not null`,
     /** An id and the character that ends a key. */
     key: `varchar(256)${bytes}`,
     word: `varchar(64)${bytes} not null`,
@@ -223,7 +250,11 @@ function columnTypes(dialect: Dialect) {
     instant: 'bigint not null',
     optionalInstant: 'bigint',
     duration: 'bigint not null',
+    optionalDuration: 'bigint',
     count: 'integer not null',
+    optionalCount: 'integer',
+    bigCount: 'bigint not null',
+    optionalBigCount: 'bigint',
     flag: 'smallint not null',
   }
 }

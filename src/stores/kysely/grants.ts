@@ -8,14 +8,18 @@ import { exactly, grantsQuery } from './queries.ts'
 import type { Queue } from './queue.ts'
 import { LostRace, retried } from './retry.ts'
 import { fromGrantRow, isStorable, toGrantRow, toKey } from './rows.ts'
+import type { HeadOf } from './trail.ts'
 
 interface GrantTools extends SectionTools {
   readonly queue: Queue
   /** Tells other processes of actors whose sessions changed. */
   readonly tell: (trx: Trx, actorIds: Iterable<string>) => Promise<void>
+  readonly headOf: HeadOf
 }
 
-export function grantSection({ tables, dialect, unit, queue, tell }: GrantTools): GrantSection {
+export function grantSection(tools: GrantTools): GrantSection {
+  const { tables, dialect, unit, queue, tell, headOf } = tools
+
   return {
     createGrant: (grant, events) =>
       unit(async (trx) => {
@@ -38,9 +42,10 @@ export function grantSection({ tables, dialect, unit, queue, tell }: GrantTools)
           // The grant before its session, like everybody who changes both.
           if (!(await swapGrant(trx, dialect, change))) return { changed: false }
           const ended = ending && (await endUnder(trx, id, ending.how))
+          const trail = ended && (await headOf(trx, ended.id))
           await insertEvents(trx, dialect, events)
           if (ended) {
-            await insertEvents(trx, dialect, ending.event(ended, null))
+            await insertEvents(trx, dialect, ending.event(ended, trail))
             await tell(trx, [ended.actorId])
           }
           return { changed: true, ended }

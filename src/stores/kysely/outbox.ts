@@ -12,9 +12,10 @@ import type { DeliveryRow } from './schema.ts'
 
 export function outboxSection({ tables, dialect, unit }: SectionTools): OutboxSection {
   return {
-    leaseDeliveries: ({ now, until, limit }) =>
-      unit(async (trx) => {
-        const due = await dueQuery(trx, now, limit)
+    async leaseDeliveries(lease) {
+      if (lease.topics.length === 0) return []
+      return unit(async (trx) => {
+        const due = await dueQuery(trx, lease)
           // SQLite has no such lock, and no need of it: the transaction holds the only one there is.
           .$if(dialect !== 'sqlite', (query) => query.forUpdate().skipLocked())
           .execute()
@@ -22,7 +23,7 @@ export function outboxSection({ tables, dialect, unit }: SectionTools): OutboxSe
           await trx
             .updateTable('impersonation_deliveries')
             .set({
-              due_at: toInstant(until),
+              due_at: toInstant(lease.until),
               attempts: sql`attempts + 1`,
               revision: sql`revision + 1`,
             })
@@ -32,12 +33,13 @@ export function outboxSection({ tables, dialect, unit }: SectionTools): OutboxSe
         return due.map(fromDeliveryRow).map((delivery) =>
           Object.freeze({
             ...delivery,
-            dueAt: until,
+            dueAt: lease.until,
             attempts: delivery.attempts + 1,
             revision: delivery.revision + 1,
           }),
         )
-      }),
+      })
+    },
 
     async changeDelivery(change, more) {
       if (!isStorable(change.after.id)) return false

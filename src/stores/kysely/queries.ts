@@ -1,5 +1,5 @@
 import { type Expression, type Kysely, type SelectQueryBuilder, type SqlBool, sql } from 'kysely'
-import type { DeliveryFilter } from '../outbox.ts'
+import type { DeliveryFilter, DeliveryLease } from '../outbox.ts'
 import type { RequestFilter } from '../requests.ts'
 import type { EventFilter, GrantFilter, Page, SessionFilter } from '../store.ts'
 import type { Dialect } from './dialect.ts'
@@ -15,6 +15,14 @@ export function exactly(dialect: Dialect, column: string, value: string): Expres
   return dialect === 'mysql'
     ? sql`(${ref} = ${value} and char_length(${ref}) = char_length(${value}))`
     : sql`${ref} = ${value}`
+}
+
+/** Whether two columns hold the very same string. */
+export function exactlyEqual(dialect: Dialect, one: string, other: string): Expression<SqlBool> {
+  const [a, b] = [sql.ref(one), sql.ref(other)]
+  return dialect === 'mysql'
+    ? sql`(${a} = ${b} and char_length(${a}) = char_length(${b}))`
+    : sql`${a} = ${b}`
 }
 
 /**
@@ -161,16 +169,19 @@ export function deliveriesQuery(
     .limit(page.limit)
 }
 
-/** What may be handed out, the longest due first: in the order of an index, so that no more is looked at. */
+/**
+ * What may be handed out, the longest due first. Of one topic: in the order of an index, so that no more is
+ * looked at. Not of none.
+ */
 export function dueQuery(
   db: Kysely<Tables>,
-  now: number,
-  limit: number,
+  { now, limit, topics }: Pick<DeliveryLease, 'now' | 'limit' | 'topics'>,
 ): SelectQueryBuilder<Tables, 'impersonation_deliveries', DeliveryRow> {
   return db
     .selectFrom('impersonation_deliveries')
     .selectAll()
     .where('status', '=', 'pending')
+    .where('topic', 'in', topics)
     .where('due_at', '<=', now)
     .orderBy('due_at')
     .orderBy('id')

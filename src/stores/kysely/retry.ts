@@ -31,14 +31,13 @@ export function isTransient(error: unknown): boolean {
   )
 }
 
+/** The keys that decide races, as Postgres and MySQL name them, and by their columns as SQLite does. */
+const decidingKeys =
+  /(?:constraint|key) .*(?:active_(?:actor|target|grant)_key|actions_place)|\.active_(?:actor|target|grant)_key|actions\.session_id, impersonation_actions\.seq/
+
 /** A unique violation of a key that decides races: all three databases name it in the message. */
 function isDecidingKey({ message }: Error): boolean {
-  return (
-    /unique|duplicate/i.test(message) &&
-    /(?:constraint|key) .*active_(?:actor|target|grant)_key|\.active_(?:actor|target|grant)_key/.test(
-      message,
-    )
-  )
+  return /unique|duplicate/i.test(message) && decidingKeys.test(message)
 }
 
 /** Runs a task until it succeeds, fails for good, or `patienceMs` are over. */

@@ -1,3 +1,5 @@
+import type { ColumnType } from 'kysely'
+
 /** The tables as kysely sees them. Instants are milliseconds since the epoch, in a bigint. */
 export interface Tables {
   impersonation_schema: { version: number }
@@ -8,6 +10,7 @@ export interface Tables {
   impersonation_codes: CodeRow
   impersonation_deliveries: DeliveryRow
   impersonation_links: LinkRow
+  impersonation_actions: ActionTable
 }
 
 /** Some drivers give a bigint as a string, so that no digit is lost. */
@@ -134,4 +137,25 @@ export interface LinkRow {
   personal_digest: string
   salt: string | null
   mac: string
+}
+
+/** An entry of a trail. */
+export interface ActionRow {
+  session_id: string
+  seq: Instant
+  at: Instant
+  completes: Instant | null
+  method: string | null
+  route: string | null
+  path: string | null
+  status: number | null
+  duration_ms: Instant | null
+  request_id: string | null
+  key_id: string | null
+  mac: string | null
+}
+
+/** MySQL keeps the id of the session as bytes, and gives them as such unless told otherwise. */
+interface ActionTable extends Omit<ActionRow, 'session_id'> {
+  session_id: ColumnType<string | Uint8Array, string, string>
 }

@@ -13,9 +13,11 @@ import { outboxSection } from './outbox.ts'
 import { eventsQuery, sessionsQuery, standingQuery } from './queries.ts'
 import { createQueue } from './queue.ts'
 import { requestSection } from './requests.ts'
+import { retentionSection } from './retention.ts'
 import { retried } from './retry.ts'
 import { fromEventRow, fromSessionRow, isStorable, toKey } from './rows.ts'
 import type { SessionRow, Tables } from './schema.ts'
+import { createHeadOf, trailSection } from './trail.ts'
 
 export interface KyselyStoreOptions {
   /** For a kysely dialect of a third party. @default told by the kysely instance */
@@ -32,7 +34,8 @@ export interface KyselyStoreOptions {
 }
 
 /** A store that lacks no section. */
-export type FullStore = Store & Required<Pick<Store, 'grants' | 'requests' | 'outbox' | 'chain'>>
+export type FullStore = Store &
+  Required<Pick<Store, 'grants' | 'requests' | 'outbox' | 'chain' | 'trail' | 'retention'>>
 
 /**
  * Keeps sessions, grants, requests, events and the outbox in your Postgres, MySQL, MariaDB or SQLite, through your kysely
@@ -62,6 +65,7 @@ export function kyselyStore<DB>(db: Kysely<DB>, options: KyselyStoreOptions = {}
   const tables = db.withoutPlugins() as unknown as Kysely<Tables>
   const unit = unitOf(tables, dialect)
   const queue = createQueue()
+  const headOf = createHeadOf()
   // Whether or not this process listens: others may.
   const tell = dialect === 'postgres' ? notify : async () => {}
   // Compiled once: this is the query that requests wait for.
@@ -73,7 +77,7 @@ export function kyselyStore<DB>(db: Kysely<DB>, options: KyselyStoreOptions = {}
     claimSession: (claim) =>
       queue(claimedNames(claim), () =>
         unit(async (trx) => {
-          const result = await attemptClaim(trx, dialect, claim)
+          const result = await attemptClaim(trx, dialect, claim, headOf)
           const changed = result.ended.map(({ actorId }) => actorId)
           if (result.outcome === 'started') changed.push(claim.session.actorId)
           await tell(trx, changed)
@@ -104,7 +108,8 @@ export function kyselyStore<DB>(db: Kysely<DB>, options: KyselyStoreOptions = {}
       return unit(async (trx) => {
         const result = await endStored(trx, dialect, sessionId, ending)
         if (!result?.changed) return result
-        if (event) await insertEvents(trx, dialect, event(result.session, null))
+        const trail = event && (await headOf(trx, sessionId))
+        if (event) await insertEvents(trx, dialect, event(result.session, trail))
         await tell(trx, [result.session.actorId])
         return result
       })
@@ -136,10 +141,12 @@ export function kyselyStore<DB>(db: Kysely<DB>, options: KyselyStoreOptions = {}
       return query ? (await retried(() => query.execute())).map(fromEventRow) : []
     },
 
-    grants: grantSection({ tables, dialect, unit, queue, tell }),
+    grants: grantSection({ tables, dialect, unit, queue, tell, headOf }),
     requests: requestSection({ tables, dialect, unit }),
     outbox: outboxSection({ tables, dialect, unit }),
     chain: chainSection({ tables }),
+    trail: trailSection({ tables, dialect, unit, queue }),
+    retention: retentionSection({ tables, dialect, unit }),
 
     ...(listen && { watch: (watcher) => listenFor(listen, watcher) }),
 

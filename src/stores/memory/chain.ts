@@ -37,5 +37,5 @@ export function createChain(events: ReadonlyMap<string, AuditEvent>) {
     },
   }
 
-  return { section, prepare }
+  return { section, prepare, links }
 }

@@ -20,9 +20,11 @@ export function createOutbox() {
   }
 
   const section: OutboxSection = {
-    async leaseDeliveries({ now, until, limit }) {
+    async leaseDeliveries({ now, until, limit, topics }) {
       const due = [...deliveries.values()]
-        .filter(({ status, dueAt }) => status === 'pending' && dueAt <= now)
+        .filter(({ topic, status, dueAt }) => {
+          return topics.includes(topic) && status === 'pending' && dueAt <= now
+        })
         .sort((a, b) => a.dueAt - b.dueAt || Buffer.compare(Buffer.from(a.id), Buffer.from(b.id)))
         .slice(0, limit)
       return due.map((delivery) => {
@@ -50,7 +52,7 @@ export function createOutbox() {
     },
   }
 
-  return { section, prepare }
+  return { section, prepare, deliveries }
 }
 
 function matches(delivery: Delivery, filter: DeliveryFilter): boolean {

@@ -6,7 +6,8 @@ import { paged, same } from './lists.ts'
 /** @param prepareEvents throws what can't be stored, and gives what stores the rest */
 export function createRequests(prepareEvents: (events: readonly RecordedEvent[]) => () => void) {
   const requests = new Map<string, AccessRequest>()
-  const codes = new Set<string>()
+  /** The marks of those that were used, and when. */
+  const codes = new Map<string, number>()
 
   const stillFrom = ({ from, after }: RequestChange) => requests.get(after.id)?.revision === from
 
@@ -17,7 +18,7 @@ export function createRequests(prepareEvents: (events: readonly RecordedEvent[])
 
   const isUsed = (code: UsedCode | null) => code !== null && codes.has(code.mark)
   const use = (code: UsedCode | null) => {
-    if (code) codes.add(code.mark)
+    if (code) codes.set(code.mark, code.at)
   }
 
   const section: RequestSection = {
@@ -51,7 +52,7 @@ export function createRequests(prepareEvents: (events: readonly RecordedEvent[])
     },
   }
 
-  return { section, put, stillFrom }
+  return { section, put, stillFrom, requests, codes }
 }
 
 function matches(request: AccessRequest, filter: RequestFilter): boolean {

@@ -24,7 +24,10 @@ const keys: ChainKeys = {
   secrets: new Map([['test', new TextEncoder().encode('a secret of the tests'.padEnd(32))]]),
 }
 
-const sealed = (event: AuditEvent): RecordedEvent => ({ ...event, seal: sealOf(event, keys) })
+export const sealed = (event: AuditEvent): RecordedEvent => ({
+  ...event,
+  seal: sealOf(event, keys),
+})
 
 const refusal = (changes: Partial<AuditEvent> = {}) =>
   eventOf('impersonation.refused', sessionOf(), { sessionId: null, ...changes })

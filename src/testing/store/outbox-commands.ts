@@ -14,7 +14,8 @@ function anyDelivery({ dice, model }: World): Delivery {
 
 const lease: Command = async (world) => {
   const { dice, model, now } = world
-  const wanted = { now, until: now + 1 + dice.roll(6), limit: 1 + dice.roll(5) }
+  const topics = dice.oneIn(2) ? deliveryTopics : deliveryTopics.filter(() => dice.oneIn(2))
+  const wanted = { now, until: now + 1 + dice.roll(6), limit: 1 + dice.roll(5), topics }
   log(world, 'lease', wanted)
   const expected = model.lease(wanted)
   assert.deepEqual(await sectionOf(world).leaseDeliveries(wanted), expected, 'what is handed out')

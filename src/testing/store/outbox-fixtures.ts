@@ -1,6 +1,11 @@
-import type { DeliveryChange, OutboxSection, RecordedEvent } from '../../stores/outbox.ts'
+import type {
+  DeliveryChange,
+  DeliveryLease,
+  OutboxSection,
+  RecordedEvent,
+} from '../../stores/outbox.ts'
 import type { Store } from '../../stores/store.ts'
-import type { AuditEvent, Delivery } from '../../types.ts'
+import { type AuditEvent, type Delivery, deliveryTopics } from '../../types.ts'
 import { eventOf, minute, nextId, type Rule, sessionOf, t0 } from './fixtures.ts'
 
 /** A notice to `alice` that is due at `t0`. */
@@ -26,6 +31,15 @@ export function deliveryOf(changes: Partial<Delivery> = {}): Delivery {
 export function settlementOf(delivery: Delivery, changes: Partial<Delivery> = {}): DeliveryChange {
   const after = { ...delivery, status: 'sent', settledAt: t0 + minute, ...changes } as const
   return { from: delivery.revision, after: { ...after, revision: delivery.revision + 1 } }
+}
+
+/** A lease of whatever is due. */
+export function leaseOf(
+  now: number,
+  until: number,
+  changes: Partial<DeliveryLease> = {},
+): DeliveryLease {
+  return { now, until, limit: 100, topics: deliveryTopics, ...changes }
 }
 
 /** A delivery as it is handed out. */

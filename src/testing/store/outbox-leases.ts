@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import type { OutboxSection } from '../../stores/outbox.ts'
-import { type Delivery, deliveryStatuses } from '../../types.ts'
+import { type Delivery, deliveryStatuses, deliveryTopics } from '../../types.ts'
 import { minute, type Rule, same, t0 } from './fixtures.ts'
 import {
   allDeliveries,
   deliveryOf,
   leased,
+  leaseOf,
   post,
   settlementOf,
   whereDelivered,
@@ -13,7 +14,7 @@ import {
 
 const until = t0 + minute
 const lease = (outbox: OutboxSection, limit = 100, now = t0) =>
-  outbox.leaseDeliveries({ now, until: now + minute, limit })
+  outbox.leaseDeliveries(leaseOf(now, now + minute, { limit }))
 
 export function outboxLeaseRules(someRule: Rule): void {
   const rule = whereDelivered(someRule)
@@ -46,6 +47,44 @@ export function outboxLeaseRules(someRule: Rule): void {
     same(await lease(outbox, 2), [c, d])
     same(await lease(outbox, 2), [e])
     same(await lease(outbox, 2), [])
+  })
+
+  for (const topic of deliveryTopics) {
+    rule(`of the topic ${topic} alone nothing else is handed out`, async (store, outbox) => {
+      // The others are due longer, and are more than the limit.
+      const others = deliveryTopics.filter((other) => other !== topic)
+      const untouched = [1, 2, 3].flatMap((n) =>
+        others.map((other) => deliveryOf({ topic: other, dueAt: t0 - 9 * n })),
+      )
+      const wanted = [deliveryOf({ topic, dueAt: t0 - 1 }), deliveryOf({ topic })]
+      await post(store, ...untouched, ...wanted)
+      const ask = leaseOf(t0, until, { limit: 2, topics: [topic] })
+      same(
+        await outbox.leaseDeliveries(ask),
+        wanted.map((one) => leased(one, until)),
+      )
+      same(await outbox.leaseDeliveries(ask), [])
+      for (const one of untouched) same(await outbox.readDelivery(one.id), one)
+      assert.equal((await lease(outbox)).length, untouched.length, 'whoever wants them has them')
+    })
+  }
+
+  rule('of several topics each is handed out, in one order', async (store, outbox) => {
+    const topics = ['event', 'notice', 'disposal', 'event', 'notice'] as const
+    const stored = topics.map((topic, n) => deliveryOf({ topic, dueAt: t0 - n }))
+    await post(store, ...stored)
+    const [e, d, disposal, b, a] = stored.map((one) => leased(one, until))
+    const ask = leaseOf(t0, until, { topics: ['event', 'notice'], limit: 3 })
+    same(await outbox.leaseDeliveries(ask), [a, b, d])
+    same(await outbox.leaseDeliveries(ask), [e])
+    same(await lease(outbox), [disposal])
+  })
+
+  rule('of no topic nothing is handed out', async (store, outbox) => {
+    const delivery = deliveryOf()
+    await post(store, delivery)
+    same(await outbox.leaseDeliveries(leaseOf(t0, until, { topics: [] })), [])
+    same(await outbox.readDelivery(delivery.id), delivery)
   })
 
   rule('a delivery is due at its very millisecond, and not before', async (store, outbox) => {

@@ -3,7 +3,14 @@ import { type Delivery, deliveryStatuses } from '../../types.ts'
 import { type Rule, same, t0 } from './fixtures.ts'
 import { lookAlikes } from './grants.ts'
 import { lossyIds } from './identities.ts'
-import { allDeliveries, deliveryOf, post, settlementOf, whereDelivered } from './outbox-fixtures.ts'
+import {
+  allDeliveries,
+  deliveryOf,
+  leaseOf,
+  post,
+  settlementOf,
+  whereDelivered,
+} from './outbox-fixtures.ts'
 
 export function outboxSettlementRules(someRule: Rule): void {
   const rule = whereDelivered(someRule)
@@ -61,7 +68,7 @@ export function outboxSettlementRules(someRule: Rule): void {
     const more = ['mail', 'push', null].map((channel) => deliveryOf({ channel, dueAt: t0 + 1 }))
     assert.equal(await outbox.changeDelivery(settlementOf(delivery), more), true)
     for (const one of more) same(await outbox.readDelivery(one.id), one)
-    const handed = await outbox.leaseDeliveries({ now: t0 + 1, until: t0 + 2, limit: 9 })
+    const handed = await outbox.leaseDeliveries(leaseOf(t0 + 1, t0 + 2))
     same(
       handed.map(({ id }) => id),
       more.map(({ id }) => id).sort(),
@@ -148,7 +155,7 @@ export function outboxSettlementRules(someRule: Rule): void {
       for (const value of [...read, ...read.map((each) => each.payload), one, one?.payload])
         tamper(value)
     }
-    const [handed] = await outbox.leaseDeliveries({ now: t0, until: t0 + 1, limit: 9 })
+    const [handed] = await outbox.leaseDeliveries(leaseOf(t0, t0 + 1))
     const before: Delivery | undefined = handed && structuredClone(handed)
     for (const value of [handed, handed?.payload]) tamper(value)
     same(await outbox.readDelivery(brought.id), before)
