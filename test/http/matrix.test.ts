@@ -53,13 +53,14 @@ const users: User[] = [
   { id: 'mallory', may: [] },
 ]
 
-const callers: Record<string, { token?: string; impersonates?: boolean }> = {
+const callers: Record<string, { token?: string; impersonates?: boolean; minted?: boolean }> = {
   nobody: {},
   user: { token: 'mallory' },
   target: { token: 'alice' },
   'may `start`': { token: 'sup' },
   'may everything': { token: 'root' },
   impersonating: { token: 'sup', impersonates: true },
+  'with a token': { minted: true },
 }
 
 /** Somebody for one test session. */
@@ -79,6 +80,11 @@ const engineWith = (store = memoryStore()) =>
     breakGlass: { verifySecondFactor: () => true },
     approvals: { levels: ['full'] },
     sandbox: { provision: newcomer, dispose: () => {} },
+    impersonationTokens: {
+      issuer: 'https://api.example.com',
+      audience: 'https://api.example.com',
+      secret: 'a secret of at least thirty-two characters',
+    },
     now: () => Date.UTC(2030, 0, 1),
   })
 
@@ -123,7 +129,18 @@ async function world(impersonates: boolean) {
     return next()
   })
   app.use(impersonate(impersonation))
-  return { app, pathOf: await furnish(impersonation, impersonates ? 'view' : undefined) }
+  return {
+    app,
+    impersonation,
+    pathOf: await furnish(impersonation, impersonates ? 'view' : undefined),
+  }
+}
+
+/** What a program of `sup` carries, to act as `mallory`. */
+async function mint(engine: ImpersonationEngine<User>): Promise<string> {
+  const sup = users.find(({ id }) => id === 'sup') as User
+  const ask = { targetUserId: 'mallory', reason: 'matrix', transport: 'token' } as const
+  return (await engine.sessions.start(engine.caller(sup), ask)).accessToken ?? ''
 }
 
 const bodies: Record<string, unknown> = {
@@ -137,12 +154,9 @@ const bodies: Record<string, unknown> = {
   '/approvals': { target_user_id: 'alice', reason: 'matrix' },
 }
 
-async function call(
-  method: string,
-  path: string,
-  { token, impersonates = false }: (typeof callers)[string],
-) {
-  const { app, pathOf } = await world(impersonates)
+async function call(method: string, path: string, caller: (typeof callers)[string]) {
+  const { app, impersonation, pathOf } = await world(caller.impersonates ?? false)
+  const token = caller.minted ? await mint(impersonation) : caller.token
   const body = method === 'GET' ? undefined : bodies[path]
   return app.request(pathOf(path), {
     method,
@@ -316,7 +330,7 @@ const frameworks: Record<string, () => Framework> = {
 const everybody: [name: string, column: string, token: string | undefined, level?: AccessLevel][] =
   [
     ...Object.entries(callers)
-      .filter(([, { impersonates }]) => !impersonates)
+      .filter(([, { impersonates, minted }]) => !impersonates && !minted)
       .map(([name, { token }]): [string, string, string | undefined] => [name, name, token]),
     ...accessLevels.map((level): [string, string, string, AccessLevel] => [
       `impersonating at ${level}`,

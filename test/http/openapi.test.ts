@@ -14,6 +14,11 @@ const impersonation = createImpersonation({
   breakGlass: { verifySecondFactor: () => false },
   approvals: {},
   sandbox: { provision: () => ({ id: 'tester' }) as never, dispose: () => {} },
+  impersonationTokens: {
+    issuer: 'https://api.example.com',
+    audience: 'https://api.example.com',
+    secret: 'a secret of at least thirty-two characters',
+  },
 })
 const app = new Hono()
 app.use('/api/*', impersonate(impersonation))

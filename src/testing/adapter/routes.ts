@@ -259,6 +259,7 @@ export function routeRules(
       '/me/grants',
       '/break-glass',
       '/break-glass/x/confirm',
+      '/jwks.json',
       '/approvals',
       '/approvals/x/approve',
       '/test-sessions',
