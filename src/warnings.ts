@@ -37,7 +37,7 @@ export type WarningCode =
   | 'ONBEHALF_NOT_MOUNTED'
   /** A route pattern means no route that the app has. */
   | 'ONBEHALF_UNUSED_PATTERN'
-  /** A message, or the removal of a test user, was tried too often and given up. */
+  /** A message, the removal of a test user, or an event for the sink, was tried too often and given up. */
   | 'ONBEHALF_NOT_DELIVERED'
   /** `verifySecondFactor` threw; the code counts as wrong. */
   | 'ONBEHALF_SECOND_FACTOR'

@@ -11,7 +11,10 @@ const all = ['express', 'fastify', 'hono']
 const frameworks = all.filter(
   (name) => process.argv.includes(name) || !all.some((each) => process.argv.includes(each)),
 )
-const variants = ['bare', 'empty', 'handwritten', 'user', 'admin', 'impersonating'] as const
+const variants = [
+  ...['bare', 'empty', 'handwritten', 'user', 'admin'],
+  ...['impersonating', 'recorded', 'sealed'],
+] as const
 const rounds = Number(process.env.ROUNDS ?? 7)
 const requests = Number(process.env.REQUESTS ?? 20_000)
 const warmUp = Math.floor(requests / 4)
@@ -89,9 +92,10 @@ async function requestsPerFramework(): Promise<void> {
         `  ${variant.padEnd(14)} ${median(of(variant)).toFixed(2).padStart(7)} µs/request  ${ratio.toFixed(3)} × empty  ${over(variant, 'bare').toFixed(2).padStart(6)} µs over bare`,
       )
     }
-    console.log(
-      `  impersonating / handwritten, overhead over bare: ${(over('impersonating', 'bare') / over('handwritten', 'bare')).toFixed(2)}`,
-    )
+    for (const variant of ['impersonating', 'recorded', 'sealed']) {
+      const ratio = over(variant, 'bare') / over('handwritten', 'bare')
+      console.log(`  ${variant} / handwritten, overhead over bare: ${ratio.toFixed(2)}`)
+    }
   }
 }
 

@@ -14,9 +14,9 @@ export const frameworks = ['express', 'fastify', 'hono'] as const
 /**
  * `bare` has the login alone, `empty` a middleware that does nothing, `handwritten` the smallest one that
  * puts a target into the request, a context and the headers. The others are ours: a user who may not
- * impersonate, an admin without a session, an admin with one.
+ * impersonate, an admin without a session, an admin with one, the same with every request on the action
+ * trail, and with the trail sealed.
  */
-export const variants = ['bare', 'empty', 'handwritten', 'user', 'admin', 'impersonating'] as const
 
 interface User {
   id: string
@@ -34,18 +34,23 @@ const written = Object.freeze({ actor: users.get('root'), target: alice })
 
 const [framework, variant] = process.argv.slice(2) as [string, string]
 
+const under = ['impersonating', 'recorded', 'sealed'].includes(variant)
 const impersonation = createImpersonation({
   store: memoryStore(),
   findUser: (id) => users.get(id) ?? null,
   can: (user) => user.isSuperuser,
+  audit: {
+    trail: variant === 'recorded' || variant === 'sealed' ? 'all' : 'off',
+    ...(variant === 'sealed' && { key: 'a key of thirty-two characters..' }),
+  },
 })
-if (variant === 'impersonating') {
+if (under) {
   await impersonation.sessions.start(impersonation.caller(users.get('root') as User), {
     targetUserId: 'alice',
     reason: 'measured',
   })
 }
-const ours = ['user', 'admin', 'impersonating'].includes(variant)
+const ours = under || ['user', 'admin'].includes(variant)
 const loginOf = (header: string | undefined) => users.get(header?.slice(7) ?? '') as User
 
 const make: Record<string, () => Promise<Server>> = {
