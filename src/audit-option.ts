@@ -69,5 +69,6 @@ function checkKey(option: string, key: AuditKey): { id: string; secret: Uint8Arr
     bytes instanceof Uint8Array && bytes.length >= shortestKey,
     `a secret of at least ${shortestKey} characters or bytes, such as \`openssl rand -base64 32\` gives`,
   )
-  return { id, secret: bytes.slice() }
+  // Not `slice`, by which a Buffer goes on sharing its bytes with whoever gave it.
+  return { id, secret: new Uint8Array(bytes) }
 }

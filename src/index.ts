@@ -104,6 +104,12 @@ export type {
   TrailSection,
   TrailVerb,
 } from './stores/trail.ts'
+export type {
+  ImpersonationTokenKey,
+  ImpersonationTokenOptions,
+  TokenAlgorithm,
+  TokenKeyMaterial,
+} from './tokens/option.ts'
 export {
   type AccessLevel,
   type AccessRequest,

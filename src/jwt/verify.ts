@@ -81,11 +81,28 @@ async function verifyOnce(token: string, settings: Settings): Promise<Verified |
         clockTolerance: clockToleranceMs / 1000 + 1,
       },
     )
-    return found ? toVerified(payload, found.state, clockToleranceMs) : null
+    return found && isWhole(token, found.key)
+      ? toVerified(payload, found.state, clockToleranceMs)
+      : null
   } catch (error) {
     if (isImpersonationError(error)) throw error
     return null
   }
+}
+
+/**
+ * OpenSSL takes an RSA-PSS signature without its leading zeros too (RFC 8017, section 8.1.2, does not): that
+ * would be a second spelling of the token.
+ */
+function isWhole(token: string, key: FoundKey['key']): boolean {
+  const { modulusLength } = (
+    'algorithm' in key ? key.algorithm : 'asymmetricKeyDetails' in key && key.asymmetricKeyDetails
+  ) as { modulusLength?: number }
+  const signature = token.slice(token.lastIndexOf('.') + 1)
+  return (
+    modulusLength === undefined ||
+    Buffer.byteLength(signature, 'base64url') === Math.ceil(modulusLength / 8)
+  )
 }
 
 /** Before any key is asked for. `jwk`, `jku`, `x5c` and `x5u` are never looked at. */

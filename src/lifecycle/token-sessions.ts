@@ -61,7 +61,10 @@ export function createTokenSessions<User extends object>(parts: Parts<User>): To
       } catch (error) {
         // Without its token nobody could use it, or end it.
         await endings.revoke(session, { reason: 'start_failed' })
-        throw error
+        if (!(error instanceof RangeError)) throw error
+        // Too short for a token, or of ids too long for one.
+        const errors = [{ path: 'transport', message: error.message }]
+        throw new ImpersonationError('invalid_request', { errors })
       }
     },
     async of(token) {

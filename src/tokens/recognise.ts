@@ -18,9 +18,14 @@ export function isImpersonationToken(token: string): boolean {
 export function carriesImpersonationToken(authorization: string): boolean {
   return (
     authorization.split(/[\s,;"]+/).some(isImpersonationToken) ||
-    isImpersonationToken(authorization.replace(/^\s*\S+\s+/, ''))
+    isImpersonationToken(authorization.replace(/^\s*\S+\s+/, '')) ||
+    (!/^bearer\s/i.test(authorization) &&
+      counted.some((at) => isImpersonationToken(authorization.slice(at))))
   )
 }
+
+/** Behind `JWT `, `Token ` and `Bearer `: many hosts count, and don't look what they leave out. */
+const counted = [4, 6, 7]
 
 /** Numbers of the base64 alphabets by character code, both spellings; -1 for whatever is none. */
 const sextets = new Int8Array(128).fill(-1)
@@ -35,9 +40,9 @@ sextets['_'.charCodeAt(0)] = 63
 const dot = 46
 /** The letters `\u`, behind which JSON may write any other. */
 const unicode = 0x5c75
-/** The letters `p+j`, which the type has and hardly anything else. */
-const mark = 0x702b6a
-const lower = 0x200020
+/** The letters `mp+j`, which the type has and hardly anything else. */
+const mark = 0x6d702b6a
+const lower = 0x20200020
 
 /** A cheap look: nothing but letters of base64, and under them neither an escape nor the mark. */
 function isPlain(token: string): boolean {
@@ -53,7 +58,7 @@ function isPlain(token: string): boolean {
     if (phase === 0) continue
     // After the second, third and fourth letter of each group a byte is whole.
     const byte = (bits >> (6 - phase * 2)) & 0xff
-    last = ((last << 8) | byte) & 0xffffff
+    last = (last << 8) | byte
     if ((last & 0xffff) === unicode || (last | lower) === mark) return false
   }
   return true

@@ -104,3 +104,18 @@ it(`refuses ${count} mutations of good tokens and throws on none`, {
     if (user !== null) expect.fail(`accepted: ${JSON.stringify(mutated)}`)
   }
 })
+
+it('refuses a signature of RSA-PSS without its leading zero, which OpenSSL takes', async () => {
+  const { privateKey, publicKey } = await generateKeyPair('PS256')
+  const identify = actorOf({ key: publicKey, algorithms: ['PS256'] })
+  // One signature in 256 begins with a zero.
+  for (;;) {
+    const token = await sign(privateKey, { alg: 'PS256' })
+    const at = token.lastIndexOf('.') + 1
+    const bytes = Buffer.from(token.slice(at), 'base64url')
+    if (bytes[0] !== 0) continue
+    expect(await identify(token.slice(0, at) + bytes.subarray(1).toString('base64url'))).toBeNull()
+    expect(await identify(token)).not.toBeNull()
+    return
+  }
+})

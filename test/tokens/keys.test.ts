@@ -6,14 +6,19 @@ import {
   type webcrypto,
 } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
+import { importKey } from '../../src/tokens/keys.ts'
+import { isSigned } from '../../src/tokens/signature.ts'
 import {
   anotherKey,
   claims,
   expectInvalid,
+  forge,
+  header,
   keyOf,
   noon,
   type PairAlgorithm,
   pairAlgorithms,
+  payload,
   privateKeys,
   secret,
   tokensOf,
@@ -247,4 +252,13 @@ it('reads the key of RFC 7515, appendix A.3', async () => {
   expect(await tokens.jwks()).toStrictEqual({
     keys: [{ kty: 'EC', crv: 'P-256', x, y, kid: 'one', alg: 'ES256', use: 'sig' }],
   })
+})
+
+it('finds the signature only under the one header of its key', async () => {
+  const bytes = new TextEncoder().encode(secret)
+  const key = await importKey({ option: 'x', kid: 'default', alg: 'HS256', secret: bytes })
+  expect(await isSigned(forge(header(), payload), key)).toBe(true)
+  for (const other of [{ alg: 'HS256', typ: 'JWT', kid: 'default' }, header('HS256', 'other')]) {
+    expect(await isSigned(forge(other, payload), key)).toBe(false)
+  }
 })
