@@ -1,8 +1,10 @@
 import { isRecord } from '../checks.ts'
 import type { ChainedEvent, ChainHead, ChainSection, Link } from '../stores/chain.ts'
+import type { TrailSection } from '../stores/trail.ts'
 import type { AuditEvent } from '../types.ts'
 import { type Allowances, createAllowances } from './allowances.ts'
 import { type ChainKeys, digestOf, macOf, personalDigestOf } from './seal.ts'
+import { type BadEntry, createTrailCheck, type TrailProblem } from './verify-trail.ts'
 
 /** A place of the chain to keep elsewhere: what was cut off or rewritten after it shows. */
 export interface Checkpoint extends ChainHead {
@@ -35,9 +37,13 @@ export interface BadLink {
   readonly seq: number | null
   readonly eventId: string | null
   readonly problem: Problem
+  /** Where it is the action trail of a session that does not hold: whose, and the number of the entry. */
+  readonly sessionId?: string
+  readonly actionSeq?: number
 }
 
 export type Problem =
+  | TrailProblem
   /** The event does not say any more what it said when it was sealed, and no sealed `audit.erased` allows it. */
   | 'event_changed'
   /** … is not there any more, and no sealed `audit.pruned` allows it. */
@@ -45,7 +51,6 @@ export type Problem =
   /** A link was changed, moved or made by somebody without the key. */
   | 'link_forged'
   | 'link_missing'
-  | 'key_unknown'
   /**
    * An event that nobody sealed is newer than the first sealed one, and not older than `from`: somebody put it
    * in, or a process without the key has stored it.
@@ -58,13 +63,14 @@ export type Problem =
 
 const pageSize = 2000
 
-/** Walks the whole chain, page by page, and names the first link or event that does not hold. */
+/** Walks the whole chain, page by page, and names the first link, event or entry of a trail that does not hold. */
 export async function verifyChain(
   chain: ChainSection,
   keys: ChainKeys,
   options: VerifyOptions = {},
+  trail?: TrailSection,
 ): Promise<Verification> {
-  const { verification, allowances } = await walkChain(chain, keys, options)
+  const { verification, allowances } = await walkChain(chain, keys, options, trail)
   const { ok, checked } = verification
   if (!ok || checked === 0) return verification
   const { from = 0 } = options
@@ -77,6 +83,7 @@ export async function walkChain(
   chain: ChainSection,
   keys: ChainKeys,
   options: VerifyOptions = {},
+  trail?: TrailSection,
 ): Promise<{ readonly verification: Verification; readonly allowances: Allowances }> {
   const { checkpoint, onProgress } = options
   // Read first: the chain may grow meanwhile, and never shrinks.
@@ -86,6 +93,7 @@ export async function walkChain(
     verification: result(checked, bad),
     allowances,
   })
+  const trails = trail && createTrailCheck(trail, keys)
   let last: Link | null = null
   let changed: BadLink | undefined
 
@@ -99,8 +107,12 @@ export async function walkChain(
     if (!event) allowances.missing(seq)
     else if (!weighed(event, link, allowances, options)) {
       changed ??= { seq, eventId, problem: 'event_changed' }
+    } else if (trails && isAsked(event, options)) {
+      const adding = trails.add({ link, event })
+      if (adding) changed ??= await stillBad(chain, await adding)
     }
   }
+  if (trails) changed ??= await stillBad(chain, await trails.rest())
   const seq = last?.seq ?? 0
   if (!changed && marks.some((mark) => mark.seq > seq)) {
     return ended(seq, { seq: seq + 1, eventId: null, problem: 'cut_off' })
@@ -112,6 +124,12 @@ export async function walkChain(
   if (!gone) return ended(seq)
   const [chained] = await chain.readLinks(gone.seq - 1, 1)
   return ended(gone.seq - 1, { ...gone, eventId: chained?.link.eventId ?? null })
+}
+
+/** A session that was pruned after its end was read has no trail any more, and needs none. */
+async function stillBad(chain: ChainSection, bad: BadEntry | null): Promise<BadLink | undefined> {
+  const [chained] = bad ? await chain.readLinks(bad.seq - 1, 1) : []
+  return bad && chained?.event ? bad : undefined
 }
 
 async function* linksOf(

@@ -57,7 +57,9 @@ Only a checkpoint that was kept elsewhere shows that the end was cut off.`,
     const progress = progressOn(err, !quiet, 'link')
     const seen = watched(store.chain, asked, progress.at)
     const options = { ...asked, ...(checkpoint && { checkpoint: { ...checkpoint, at: 0 } }) }
-    const verification = await verifyChain(seen.chain, keys, options).finally(progress.end)
+    const verification = await verifyChain(seen.chain, keys, options, store.trail).finally(
+      progress.end,
+    )
 
     const { ok } = verification
     const head = ok ? seen.last() : null
@@ -125,12 +127,14 @@ function goodWords({ checked }: Verification, compared: number): string {
 
 function badWords({ checked, firstBad }: Verification, page: readonly ChainedEvent[]): string {
   if (!firstBad) return ''
-  const { seq, eventId, problem } = firstBad
+  const { seq, eventId, problem, sessionId, actionSeq } = firstBad
   const event = eventId === null ? '' : `event ${eventId}`
   const what = seq === null ? event : `link ${seq}${event && ` (${event})`}`
   const keyId = page.find(({ link }) => link.seq === seq)?.link.keyId
   const key = problem === 'key_unknown' && keyId !== undefined ? ` Its name is ${keyId}.` : ''
-  return `${problem}: ${what} does not hold, after ${count(checked, 'link')} checked. ${meanings[problem]}${key}`
+  const trail =
+    sessionId === undefined ? '' : `entry ${actionSeq} of the trail of session ${sessionId}, by `
+  return `${problem}: ${trail}${what} does not hold, after ${count(checked, 'link')} checked. ${meanings[problem]}${key}`
 }
 
 function documentOf(
@@ -143,6 +147,10 @@ function documentOf(
     event_id: firstBad.eventId,
     problem: firstBad.problem,
     meaning: meanings[firstBad.problem],
+    ...(firstBad.sessionId !== undefined && {
+      session_id: firstBad.sessionId,
+      action_seq: firstBad.actionSeq,
+    }),
   }
   return { ok, checked, ...(ok && { compared }), first_bad: bad ?? null, checkpoint: mark }
 }
@@ -152,6 +160,9 @@ const meanings: Readonly<Record<Problem, string>> = {
   event_missing: 'The event was removed, and its link is still there.',
   link_forged: `It was not made with the key of its name that is given here: somebody without the key made, moved or changed it, or ${keyVariables.key} or one of ${keyVariables.old} is another than the servers’.`,
   link_missing: 'The link before it was removed.',
+  action_forged:
+    'An entry of the action trail of that session was changed, moved, or made without the key.',
+  action_missing: 'An entry of the action trail of that session was removed.',
   key_unknown: `It was made with a key that is not given here: an older one belongs into ${keyVariables.old}.`,
   event_added: `Nobody sealed it: somebody put it in by hand, or a process without the key stored it, as onbehalf revoke without ${keyVariables.key} does. With --from after it, it is passed over.`,
   cut_off: 'The chain ends before it should: links were removed from its end.',

@@ -138,7 +138,7 @@ export function createAudit<User extends object>(parts: {
     },
     async verify(options) {
       const { chain, chainKeys } = chained()
-      return verifyChain(chain, chainKeys, options)
+      return verifyChain(chain, chainKeys, options, store.trail)
     },
     async checkpoint() {
       const head = await chained().chain.readHead()

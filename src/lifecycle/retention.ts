@@ -1,6 +1,7 @@
 import { recordEvent } from '../audit/events.ts'
 import type { ChainKeys } from '../audit/seal.ts'
-import { walkChain } from '../audit/verify.ts'
+import { type BadLink, walkChain } from '../audit/verify.ts'
+import type { ChainSection } from '../stores/chain.ts'
 import type { RetentionSection } from '../stores/retention.ts'
 import type { Store } from '../stores/store.ts'
 import type { AuditEvent } from '../types.ts'
@@ -37,6 +38,7 @@ interface Parts {
   readonly store: {
     readonly chain?: Store['chain'] | undefined
     readonly retention?: Store['retention'] | undefined
+    readonly trail?: Store['trail'] | undefined
   }
   readonly chainKeys?: ChainKeys | undefined
   readonly now: () => number
@@ -44,6 +46,22 @@ interface Parts {
   readonly settle: () => Promise<unknown>
   /** Stores an event, sealed where there are keys. */
   readonly append: (event: AuditEvent) => Promise<void>
+}
+
+/** What would be lost with the rest could not be told from it afterwards. */
+export class BrokenChain extends Error {
+  override readonly name = 'BrokenChain'
+  constructor({ problem, seq }: BadLink) {
+    super(
+      `The chain of audit events does not hold (${problem} at link ${seq}), and nothing was pruned: ` +
+        'that would make whatever was done to it look right. Verify it, and see to that first.',
+    )
+  }
+}
+
+interface Chained {
+  readonly chain: ChainSection
+  readonly chainKeys: ChainKeys
 }
 
 const dayMs = 24 * 60 * 60 * 1000
@@ -65,7 +83,7 @@ export function createRetention(parts: Parts): Retention {
   }
 
   /** Null where nothing is chained. */
-  async function chained(verb: string) {
+  async function chained(verb: string): Promise<Chained | null> {
     const { chain } = store
     if (chain && chainKeys) return { chain, chainKeys }
     // What is not sealed allows nothing: all that is deleted would look like tampering.
@@ -75,22 +93,22 @@ export function createRetention(parts: Parts): Retention {
     )
   }
 
-  /** How far a pruning may go, as its event says it. */
-  async function survey(section: RetentionSection, asked: number) {
-    const sealed = await chained('prune')
-    if (!sealed) return { before: asked, up_to: null, kept: 0, began: null }
-    const { verification, allowances } = await walkChain(sealed.chain, sealed.chainKeys)
+  async function holding({ chain, chainKeys }: Chained) {
+    const { verification, allowances } = await walkChain(chain, chainKeys, {}, store.trail)
     const { firstBad } = verification
-    if (firstBad) {
-      throw new Error(
-        `The chain of audit events does not hold (${firstBad.problem} at link ${firstBad.seq}), and nothing was pruned: ` +
-          'a pruning would make whatever was done to it look right. See impersonation.audit.verify().',
-      )
-    }
-    const { pruned } = allowances
+    if (!firstBad) return allowances.pruned
+    throw new BrokenChain(firstBad)
+  }
+
+  /** How far a pruning may go, as its event says it. */
+  async function survey(section: RetentionSection, sealed: Chained | null, asked: number) {
+    if (!sealed) return { before: asked, up_to: null, kept: 0, began: null }
+    const pruned = await holding(sealed)
     // What an earlier one has announced counts as gone, also where another process is still at it.
     const before = Math.max(asked, pruned.before ?? asked)
     const { upTo, kept } = await section.surveyChain(before, pruned.upTo)
+    // Again: what was removed before it was counted would never be missed.
+    await holding(sealed)
     const began = Number.isFinite(pruned.began) ? pruned.began : null
     return { before, up_to: upTo, kept, began }
   }
@@ -103,8 +121,9 @@ export function createRetention(parts: Parts): Retention {
           '"before" must be a whole number of ms since the epoch, at least 24 hours in the past',
         )
       }
+      const sealed = await chained('prune')
       await settle()
-      const details = await survey(section, before)
+      const details = await survey(section, sealed, before)
       await append(recordEvent('audit.pruned', now(), details))
       const totals = { sessions: 0, events: 0 }
       for (;;) {
