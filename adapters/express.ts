@@ -24,7 +24,7 @@ import {
   sendFile,
   toRequest,
 } from './node.ts'
-import { type AdapterOptions, checkAdapterOptions, hold, isThenable } from './options.ts'
+import { type AdapterOptions, checkAdapterOptions, faultOf, hold, isThenable } from './options.ts'
 import { peekNode } from './peek.ts'
 
 declare global {
@@ -87,24 +87,36 @@ export function impersonate<User extends object>(
     // Mounted twice, the second time it would take the target for the actor.
     if (request.impersonation !== undefined) return next()
     const byToken = adapter.carriesToken(request)
+    let isOver = false
     try {
       if (byToken) enter(null)
       else if (!authenticate) identify()
-      else
-        Promise.resolve(
-          authenticate(request, response, (error) => (error ? next(error) : identify())),
-        ).catch(next)
+      else Promise.resolve(authenticate(request, response, authenticated)).catch(failed)
     } catch (error) {
-      next(error)
+      failed(error)
+    }
+
+    function authenticated(error?: unknown): void {
+      // Outside of a route there is none to leave, and Express would go on behind this middleware.
+      const refuses = Boolean(error) && (error !== 'route' || request.route !== undefined)
+      // Gone on twice, the second time the target would be taken for the actor.
+      if (!refuses && !isOver) identify()
+      isOver = true
+      if (refuses) next(error)
+    }
+
+    function failed(error: unknown): void {
+      isOver = true
+      next(faultOf(error))
     }
 
     function identify(): void {
       try {
         const actor = getActor ? getActor(request) : (slot(request) as User | null | undefined)
-        if (isThenable(actor)) return void Promise.resolve(actor).then(enter).catch(next)
+        if (isThenable(actor)) return void Promise.resolve(actor).then(enter).catch(failed)
         enter(actor)
       } catch (error) {
-        next(error)
+        failed(error)
       }
     }
 
@@ -113,7 +125,7 @@ export function impersonate<User extends object>(
         response.once('finish', () => lateLogin.tell(slot(request) != null))
       }
       const entrance = adapter.enter(request, actor || null)
-      if (entrance instanceof Promise) return entrance.then(proceed).catch(next)
+      if (entrance instanceof Promise) return entrance.then(proceed).catch(failed)
       return proceed(entrance)
     }
 

@@ -16,9 +16,10 @@ import {
   wrongOrder,
 } from '../src/adapter.ts'
 import { pathOf } from '../src/pipeline/patterns.ts'
+import { answeredBy } from './answered.ts'
 import { mountedAt } from './mounted.ts'
 import { fileOf, follow, hasTwoLogins, headerOf, removeHeader, seal, toRequest } from './node.ts'
-import { type AdapterOptions, checkAdapterOptions, hold, isThenable } from './options.ts'
+import { type AdapterOptions, checkAdapterOptions, faultOf, hold, isThenable } from './options.ts'
 import { peekNode } from './peek.ts'
 
 declare module 'fastify' {
@@ -86,10 +87,11 @@ const plugin: FastifyPluginCallback<FastifyOptions<object>> = (fastify, options,
     // Mounted twice, the second time it would take the target for the actor.
     if (request.impersonation !== undefined) return next()
     if (!authenticate || adapter.carriesToken(request)) return identified(request, reply, next)
+    const isAnswered = answeredBy(reply)
     Promise.resolve()
       .then(() => authenticate(request, reply))
-      .then(() => reply.sent || identified(request, reply, next))
-      .catch(next)
+      .then(() => isAnswered() || identified(request, reply, next))
+      .catch((error: unknown) => next(faultOf(error)))
   })
 
   function identified(
@@ -111,7 +113,9 @@ const plugin: FastifyPluginCallback<FastifyOptions<object>> = (fastify, options,
       (actor) => {
         const entrance = adapter.enter(request, actor)
         if (entrance instanceof Promise)
-          entrance.then((later) => proceed(request, reply, later, next)).catch(next)
+          entrance
+            .then((later) => proceed(request, reply, later, next))
+            .catch((error: unknown) => next(faultOf(error)))
         else proceed(request, reply, entrance, next)
       },
       next,
@@ -143,10 +147,10 @@ const plugin: FastifyPluginCallback<FastifyOptions<object>> = (fastify, options,
       if (isThenable(actor))
         Promise.resolve(actor)
           .then((one) => then(one || null))
-          .catch(failed)
+          .catch((error: unknown) => failed(faultOf(error)))
       else then(actor || null)
     } catch (error) {
-      failed(error as Error)
+      failed(faultOf(error))
     }
   }
 

@@ -14,7 +14,7 @@ import {
   wrongOrder,
 } from '../src/adapter.ts'
 import { type HeaderPlan, noStore, varyWith } from '../src/pipeline/headers.ts'
-import { removeHeader as removeFromNode } from './node.ts'
+import { headerOf, removeHeader as removeFromNode } from './node.ts'
 import { type AdapterOptions, checkAdapterOptions, isThenable } from './options.ts'
 import { peekWeb } from './peek-web.ts'
 import { applyPlan, lacks, sealed } from './web.ts'
@@ -51,9 +51,7 @@ const view: RequestView<Context> = {
   path: (c) => c.req.path.slice(mountOf(c).length) || '/',
   header(c, name) {
     const node = incoming(c)
-    if (!node) return c.req.raw.headers.get(name) ?? undefined
-    const value = node.headers[name]
-    return Array.isArray(value) ? value.join(', ') : value
+    return node ? headerOf(node, name) : (c.req.raw.headers.get(name) ?? undefined)
   },
   hasTwoLogins(c) {
     const raw = incoming(c)?.rawHeaders

@@ -13,6 +13,7 @@ import {
 /** What Express and Fastify share: Node's own request and response. */
 
 export function headerOf(request: IncomingMessage, name: string): string | undefined {
+  if (name === 'authorization' && hasTwoLogins(request)) return loginsOf(request)
   const value = request.headers[name]
   return Array.isArray(value) ? value.join(', ') : value
 }
@@ -26,6 +27,13 @@ export function hasTwoLogins(request: IncomingMessage): boolean {
     if (name?.length === 13 && name.toLowerCase() === 'authorization') count++
   }
   return count > 1
+}
+
+/** All of them: whoever reads the raw ones finds the second, too. */
+function loginsOf({ rawHeaders }: IncomingMessage): string {
+  return rawHeaders
+    .filter((_, index) => rawHeaders[index - 1]?.toLowerCase() === 'authorization' && index % 2)
+    .join(', ')
 }
 
 /** A download, to be sent as it is made; null for every other answer: those are small. */

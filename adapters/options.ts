@@ -32,6 +32,13 @@ export function checkAdapterOptions<Req, User>(
   }
 }
 
+/** What was thrown, as a framework takes it for a fault: nothing at all, or a word of Express's, would let the request pass. */
+export function faultOf(error: unknown): Error {
+  return error && error !== 'route' && error !== 'router'
+    ? (error as Error)
+    : new Error('the login failed without saying why', { cause: error })
+}
+
 interface Hold {
   readonly adapter: Pick<Adapter<never, unknown>, 'isTarget'>
   readonly context: Impersonation<unknown>

@@ -247,11 +247,16 @@ export function createImpersonation<User extends object>(
     },
     async endFor(actorId: string) {
       // Tokens, too: what an actor has handed to a program ends with their own login.
-      const active = await store.listSessions({ actorId, status: 'active' }, { limit: 1000 })
-      const results = await Promise.all(
-        active.map((session) => endings.revoke(session, { reason: 'actor_logged_out' })),
-      )
-      return results.filter((result) => result?.changed).length
+      const most = 1000
+      for (let ended = 0; ; ) {
+        const active = await store.listSessions({ actorId, status: 'active' }, { limit: most })
+        const results = await Promise.all(
+          active.map((session) => endings.revoke(session, { reason: 'actor_logged_out' })),
+        )
+        const now = results.filter((result) => result?.changed).length
+        ended += now
+        if (active.length < most || now === 0) return ended
+      }
     },
     reap: reaper.reap,
     outbox: post.outbox,

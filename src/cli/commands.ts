@@ -29,6 +29,14 @@ export const commands: Readonly<Record<string, Entry>> = {
     summary: 'check that no audit event was changed, removed or added',
     load: async () => whole((await import('./verify.ts')).verifyCommand),
   },
+  prune: {
+    summary: 'delete what was over long ago, for good',
+    load: async () => whole((await import('./prune.ts')).pruneCommand),
+  },
+  erase: {
+    summary: 'erase what is on record about a person, beside their id',
+    load: async () => whole((await import('./erase.ts')).eraseCommand),
+  },
   doctor: {
     summary: 'look for faults in the database and around it',
     load: async () => whole((await import('./doctor.ts')).doctorCommand),

@@ -14,6 +14,8 @@ export interface Sealing {
   readonly keys?: ChainKeys
   /** Why they are not, and what comes of it; undefined where nothing is chained. */
   readonly warning?: string
+  /** The first sentence of it. */
+  readonly why?: string
 }
 
 /**
@@ -63,7 +65,7 @@ async function demandFree({ db, dialect }: Tools): Promise<void> {
 
 function unsealed(why: string, chained = true): Sealing {
   const found = chained ? ', and onbehalf verify will find that as event_added' : ''
-  return { warning: `${why} What this stores of audit events is not sealed${found}.` }
+  return { why, warning: `${why} What this stores of audit events is not sealed${found}.` }
 }
 
 /** Why the last link does not hold with the keys, as a sentence; null when it does. */

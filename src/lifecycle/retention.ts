@@ -5,6 +5,7 @@ import type { ChainSection } from '../stores/chain.ts'
 import type { RetentionSection } from '../stores/retention.ts'
 import type { Store } from '../stores/store.ts'
 import type { AuditEvent } from '../types.ts'
+import { emptyUndelivered } from './undelivered.ts'
 
 /** What must not be kept for ever. */
 export interface Retention {
@@ -38,6 +39,7 @@ interface Parts {
   readonly store: {
     readonly chain?: Store['chain'] | undefined
     readonly retention?: Store['retention'] | undefined
+    readonly outbox?: Store['outbox'] | undefined
     readonly trail?: Store['trail'] | undefined
   }
   readonly chainKeys?: ChainKeys | undefined
@@ -66,7 +68,7 @@ interface Chained {
 
 const dayMs = 24 * 60 * 60 * 1000
 /** Rows of each kind in one unit. */
-const atOnce = 500
+const atOnce = 1000
 
 /**
  * The event that allows it always comes first: whatever becomes of the process, nothing is gone that the
@@ -148,8 +150,11 @@ export function createRetention(parts: Parts): Retention {
         const unit = await section.erasePerson(userId, upTo, atOnce)
         rows += unit.rows
         onProgress?.({ rows })
-        if (!unit.more) return { rows }
+        if (!unit.more) break
       }
+      rows += await emptyUndelivered(store.outbox, userId)
+      onProgress?.({ rows })
+      return { rows }
     },
   }
 }

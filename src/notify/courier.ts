@@ -19,7 +19,7 @@ export interface Courier {
   round(topic: DeliveryTopic): Promise<number>
   /** The session is over: whoever was made for it may go. */
   forward(sessionId: string): Promise<void>
-  /** Puts a dead or skipped one back; gives it as it is now. */
+  /** Puts a dead or skipped one back, unless what it said was erased; gives it as it is now. */
   retry(deliveryId: string): Promise<Delivery | null>
 }
 
@@ -81,7 +81,7 @@ export function createCourier<User extends object>(parts: CourierParts<User>): C
       case 'sent':
         return {
           ...next,
-          payload: outcome.payload ?? delivery.payload,
+          payload: outcome.payload ?? told(delivery),
           status: 'sent',
           settledAt: at,
           error: null,
@@ -145,13 +145,17 @@ export function createCourier<User extends object>(parts: CourierParts<User>): C
     },
 
     retry: (deliveryId) =>
-      change(deliveryId, ({ status }) =>
-        status === 'dead' || status === 'skipped'
+      change(deliveryId, ({ status, payload }) =>
+        (status === 'dead' || status === 'skipped') && Object.keys(payload).length > 0
           ? { status: 'pending', attempts: 0, dueAt: now(), settledAt: null, error: null }
           : null,
       ),
   }
 }
+
+/** What was told is kept without the words of it: they stand with the event, where they can be erased. */
+const told = ({ payload }: Delivery): Delivery['payload'] =>
+  'reason' in payload ? { ...payload, reason: null } : payload
 
 type Deliver = (delivery: Delivery) => Promise<Outcome>
 

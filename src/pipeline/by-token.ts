@@ -89,7 +89,8 @@ export function createByToken<User extends object>(parts: ByTokenParts<User>): B
     const row = read?.transport === 'token' ? read : null
     const pair = row?.status === 'active' ? await judged(row) : null
     const session = row && !pair ? await store.readSession(sessionId) : row
-    if (!pair) signals.ended(sessionId)
+    // Nor may a token end what belongs to the login.
+    if (!pair && read?.transport !== 'session') signals.ended(sessionId)
     const live = row && pair ? liveOf(pair, row) : null
     return Object.freeze({ session, live, readAt, judgedAt })
   }

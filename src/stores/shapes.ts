@@ -11,6 +11,7 @@ import {
   type Session,
   sessionStatuses,
   type TrailAction,
+  transports,
 } from '../types.ts'
 
 import type { ChainHead } from './chain.ts'
@@ -29,6 +30,7 @@ export function isSession(value: unknown): value is Session {
     session.actorId !== session.targetUserId &&
     accessLevels.includes(session.accessLevel) &&
     sessionStatuses.includes(session.status) &&
+    transports.includes(session.transport) &&
     Number.isFinite(session.createdAt) &&
     Number.isFinite(session.expiresAt) &&
     (session.status === 'active') === (session.endedAt === null)

@@ -94,7 +94,16 @@ describe('help and version', () => {
     const { code, out } = await cli(['--help'])
     expect(code).toBe(0)
     const names = [...out.matchAll(/^ {2}(\w+) /gm)].map(([, name]) => name ?? '')
-    expect(names).toEqual(['migrate', 'sessions', 'revoke', 'export', 'verify', 'doctor'])
+    expect(names).toEqual([
+      'migrate',
+      'sessions',
+      'revoke',
+      'export',
+      'verify',
+      'prune',
+      'erase',
+      'doctor',
+    ])
     for (const name of names) {
       const help = await cli([name, '--help'])
       expect(help.code).toBe(0)

@@ -9,6 +9,7 @@ import { startWorker } from '../support/crew.ts'
 import { connectionsTo, describeOn, dropDatabase, makeDatabase } from '../support/databases.ts'
 import { migrateAt } from '../support/migrate.ts'
 import { byId, eventRows, sinkOf, wireOf } from './sink-support.ts'
+import { outboxOf } from './support.ts'
 
 const kills = Number(process.env.KILLS ?? 9)
 const atOnce = 3
@@ -78,6 +79,8 @@ for (const kind of ['sqlite', 'postgres'] as const) {
         for (const row of await eventRows(store)) {
           expect(row).toMatchObject({ status: 'sent', payload: {} })
         }
+        const waiting = { status: 'pending' } as const
+        expect(await outboxOf(store).listDeliveries(waiting, { limit: 1 })).toEqual([])
 
         console.log(
           `${kind}: ${kills} kills, ${recorded.length} events, ${rest.length} after the last kill, ` +

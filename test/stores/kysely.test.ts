@@ -44,6 +44,7 @@ import {
 import { changeOf, consent } from '../../src/testing/store/grant-fixtures.ts'
 import { deliveryOf, leaseOf, post, settlementOf } from '../../src/testing/store/outbox-fixtures.ts'
 import { ask, codeOf, requestOf, stepOf } from '../../src/testing/store/request-fixtures.ts'
+import { append, contentOf } from '../../src/testing/store/trail-fixtures.ts'
 import { deliveryTopics } from '../../src/types.ts'
 import { sqliteKysely } from '../support/connect.ts'
 
@@ -234,8 +235,9 @@ describe('a change in SQL', () => {
     await post(store, delivery)
     await store.outbox.leaseDeliveries(leaseOf(t0, t0 + 1, { limit: 1 }))
     await store.outbox.changeDelivery(settlementOf(delivery), [])
+    await append(store.trail, session.id, contentOf(session.id))
     const first = statements.filter((_, n) => statements[n - 1] === 'begin')
-    expect(first).toHaveLength(11)
+    expect(first).toHaveLength(12)
     for (const statement of first) expect(statement).toMatch(/^(delete|insert|update) /)
   })
 

@@ -109,6 +109,7 @@ export async function serve<User extends { id: string }>(
   }
 
   return {
+    url,
     call,
     async close() {
       await engine.close()

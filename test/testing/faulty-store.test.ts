@@ -17,6 +17,7 @@ import {
   settlementOf,
 } from '../../src/testing/store/outbox-fixtures.ts'
 import { requestOf, stepOf } from '../../src/testing/store/request-fixtures.ts'
+import { contentOf, entry } from '../../src/testing/store/trail-fixtures.ts'
 
 const none = { active: null, lapse: null }
 
@@ -122,6 +123,21 @@ it('has the verbs of grants where its store has them, with their faults', async 
   })
   store.plan({})
   expect(store.calls.readGrant).toBe(0)
+})
+
+it('has the verbs of a trail where its store has them, with their faults', async () => {
+  const { trail: _, ...without } = memoryStore()
+  expect(faultyStore(without).trail).toBeUndefined()
+
+  const store = faultyStore(memoryStore(), { appendTrail: 'after', readTrails: { 2: 'before' } })
+  const make = [entry(contentOf('one'))]
+  await expect(store.trail?.appendTrail('one', make)).rejects.toThrow('then reported an error')
+  expect(await store.trail?.readTrails(['one'], null, 9)).toHaveLength(1)
+  await expect(store.trail?.readTrails(['one'], null, 9)).rejects.toThrow('before anything')
+  store.plan({ listActions: 'garbage', countActions: { garbage: 'nonsense' } })
+  expect(await store.trail?.listActions('one', 0, 9)).toBeUndefined()
+  expect(await store.trail?.countActions(['one'])).toBe('nonsense')
+  expect(store.calls).toMatchObject({ appendTrail: 0, listActions: 1, countActions: 1 })
 })
 
 it('has the verbs of requests where its store has them, with their faults', async () => {

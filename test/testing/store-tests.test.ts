@@ -15,7 +15,9 @@ import { deliverySabotages, grantDeliverySabotages, outboxSabotages } from './ou
 import { requestedSabotages, requestSabotages } from './request-sabotages.ts'
 import { retainedSabotages } from './retained-sabotages.ts'
 import { retentionSabotages } from './retention-sabotages.ts'
-import { grantTrailSabotages, trailEndingSabotages, trailSabotages } from './trail-sabotages.ts'
+import { grantTrailSabotages, trailEndingSabotages } from './trail-ending-sabotages.ts'
+import { trailListSabotages } from './trail-list-sabotages.ts'
+import { trailSabotages } from './trail-sabotages.ts'
 
 const sabotages: Record<string, Sabotage> = {
   'gives an actor a second session': (store) => {
@@ -275,11 +277,13 @@ const inSection = <Name extends (typeof sections)[number]>(
 
 const everySabotage = {
   ...{ ...sabotages, ...consentSabotages, ...requestedSabotages, ...deliverySabotages },
-  ...{ ...sealSabotages, ...retainedSabotages },
+  ...{ ...sealSabotages, ...retainedSabotages, ...trailEndingSabotages },
   ...inSection('grants', { ...grantSabotages, ...grantDeliverySabotages, ...grantSealSabotages }),
   ...inSection('requests', { ...requestSabotages, ...requestSealSabotages }),
   ...inSection('outbox', outboxSabotages),
+  ...inSection('grants', grantTrailSabotages),
   ...inSection('chain', chainSabotages),
+  ...inSection('trail', { ...trailSabotages, ...trailListSabotages }),
   ...inSection('retention', retentionSabotages),
 }
 

@@ -35,25 +35,11 @@ export async function deletePrunable(pruning: Pruning): Promise<Pruned> {
 
 /** Sessions that are over, the oldest first, each with all that there is of it. */
 async function deleteSessions(pruning: Pruning): Promise<Pruned> {
-  const { trx, before, limit } = pruning
-  const { found, more } = await sift(limit, {
-    page: (after) =>
-      trx
-        .selectFrom('impersonation_sessions')
-        .select(['id', 'created_at as at'])
-        .where('status', '<>', 'active')
-        .where('ended_at', '<', before)
-        .$if(after !== null, (query) => query.where(behind('created_at', after)))
-        .orderBy('created_at')
-        .orderBy('id')
-        .limit(limit + 1)
-        .execute(),
-    fits: (rows) => withoutLateEvents(pruning, rows),
-  })
-  const taken = await asManyAsFit(pruning, found)
+  const { trx } = pruning
+  const { taken, more } = await takeSessions(pruning)
   const sessionIds = new Set(taken)
   const events: string[] = []
-  for (const ids of batches(taken)) {
+  for (const ids of inTens(taken)) {
     const rows = await trx
       .selectFrom('impersonation_events')
       .select(['id', 'session_id'])
@@ -61,64 +47,83 @@ async function deleteSessions(pruning: Pruning): Promise<Pruned> {
       .execute()
     // MySQL finds those of `id ` too.
     for (const row of rows) if (sessionIds.has(row.session_id ?? '')) events.push(row.id)
-  }
-  await deleteByIds(trx, 'impersonation_events', events)
-  for (const ids of batches(taken)) {
     await trx.deleteFrom('impersonation_actions').where('session_id', 'in', ids).execute()
   }
+  await deleteByIds(trx, 'impersonation_events', events)
   await deleteByIds(trx, 'impersonation_sessions', taken)
-  return {
-    sessions: taken.length,
-    events: events.length,
-    more: more || taken.length < found.length,
-  }
+  return { sessions: taken.length, events: events.length, more }
 }
 
-/** Those of whose events none is linked after what was surveyed. */
-async function withoutLateEvents({ trx, upTo }: Pruning, rows: readonly Row[]): Promise<Row[]> {
-  const late = new Set<string | null>()
-  for (const ids of batches(rows.map(({ id }) => id))) {
-    const found = await trx
-      .selectFrom('impersonation_events as event')
-      .innerJoin('impersonation_links as link', 'link.event_id', 'event.id')
-      .select('event.session_id')
-      .where('event.session_id', 'in', ids)
-      .where('link.seq', '>', upTo)
+/** Until they have `limit` events or entries of a trail, but one in any case; none with an event that was linked late. */
+async function takeSessions(pruning: Pruning) {
+  const { trx, before, upTo, limit } = pruning
+  const taken: string[] = []
+  let [events, entries] = [0, 0]
+  for (let after: Row | null = null; ; ) {
+    const page: Row[] = await trx
+      .selectFrom('impersonation_sessions')
+      .select(['id', 'created_at as at'])
+      .where('status', '<>', 'active')
+      .where('ended_at', '<', before)
+      .$if(after !== null, (query) => query.where(behind('created_at', after)))
+      .orderBy('created_at')
+      .orderBy('id')
+      .limit(tens)
       .execute()
-    for (const { session_id } of found) late.add(session_id)
+    const sizes = await sizesOf(pruning, page)
+    for (const { id } of page) {
+      const { lastLink = 0, ...size } = sizes.get(id.trimEnd()) ?? {}
+      if (lastLink > upTo) continue
+      events += size.events ?? 0
+      entries += size.entries ?? 0
+      const full = taken.length >= limit || Math.max(events, entries) > limit
+      if (full && taken.length > 0) return { taken, more: true }
+      taken.push(id)
+    }
+    after = page.at(-1) ?? null
+    if (page.length < tens) return { taken, more: false }
   }
-  return rows.filter(({ id }) => !late.has(id))
 }
 
-/** From the first on, until they have `limit` events or entries of a trail; one in any case. */
-async function asManyAsFit({ trx, dialect, limit }: Pruning, found: readonly Row[]) {
-  const [events, actions] = [new Map<string, number>(), new Map<string, number>()]
-  const trailOf = sql.ref<string>('session_id')
-  const trailId = dialect === 'mysql' ? sql<string>`convert(${trailOf} using utf8mb4)` : trailOf
+interface Size {
+  readonly events?: number
+  readonly lastLink?: number
+  readonly entries?: number
+}
+
+async function sizesOf({ trx, dialect }: Pruning, sessions: readonly Row[]) {
+  const sizes = new Map<string, Size>()
+  if (sessions.length === 0) return sizes
+  const ids = sessions.map(({ id }) => id)
   const n = sql<Instant>`count(*)`.as('n')
-  for (const ids of batches(found.map(({ id }) => id))) {
-    const counted = await trx
-      .selectFrom('impersonation_events')
-      .select(['session_id as id', n])
-      .where('session_id', 'in', ids)
-      .groupBy('session_id')
-      .execute()
-    const trails = await trx
-      .selectFrom('impersonation_actions')
-      .select([trailId.as('id'), n])
-      .where('session_id', 'in', ids)
-      .groupBy('session_id')
-      .execute()
-    for (const row of counted) events.set(row.id ?? '', Number(row.n))
-    for (const row of trails) actions.set(row.id, Number(row.n))
+  const events = await trx
+    .selectFrom('impersonation_events as event')
+    .leftJoin('impersonation_links as link', 'link.event_id', 'event.id')
+    .select(['event.session_id as id', n, sql<Instant | null>`max(link.seq)`.as('last')])
+    .where('event.session_id', 'in', ids)
+    .groupBy('event.session_id')
+    .execute()
+  const ref = sql.ref<string>('session_id')
+  const entries = await trx
+    .selectFrom('impersonation_actions')
+    .select([(dialect === 'mysql' ? sql<string>`convert(${ref} using utf8mb4)` : ref).as('id'), n])
+    .where('session_id', 'in', ids)
+    .groupBy('session_id')
+    .execute()
+  // MySQL counts those of `id ` and `id` together, under either: so they count for both.
+  const add = (id: string, more: Size) => {
+    const { events = 0, entries = 0, lastLink = 0 } = sizes.get(id.trimEnd()) ?? {}
+    sizes.set(id.trimEnd(), {
+      events: events + (more.events ?? 0),
+      entries: entries + (more.entries ?? 0),
+      lastLink: Math.max(lastLink, more.lastLink ?? 0),
+    })
   }
-  let [eventCount, actionCount] = [0, 0]
-  const most = found.findIndex(({ id }, place) => {
-    eventCount += events.get(id) ?? 0
-    actionCount += actions.get(id) ?? 0
-    return place > 0 && Math.max(eventCount, actionCount) > limit
-  })
-  return found.slice(0, most === -1 ? undefined : most).map(({ id }) => id)
+  for (const { id, n: count, last } of events) {
+    add(id ?? '', { events: Number(count), lastLink: Number(last ?? 0) })
+  }
+  for (const { id, n: count } of entries) add(id, { entries: Number(count) })
+  return sizes
 }
 
 /** Events of no session, or of none that is stored. */
@@ -220,6 +225,14 @@ async function deleteCodes({ trx, before, limit }: Pruning): Promise<boolean> {
     await trx.deleteFrom('impersonation_codes').where('mark', 'in', marks).execute()
   }
   return rows.length > limit
+}
+
+/** Few enough that no planner takes a whole table for cheaper than the index of its sessions. */
+const tens = 50
+
+function inTens<T>(rows: readonly T[]): T[][] {
+  const count = Math.ceil(rows.length / tens)
+  return Array.from({ length: count }, (_, n) => rows.slice(n * tens, (n + 1) * tens))
 }
 
 interface Row {

@@ -144,14 +144,12 @@ const actionsIn = (db: Kysely<Tables>) =>
   db
     .selectFrom('impersonation_actions as entry')
     .leftJoin('impersonation_actions as done', (join) =>
-      join
-        .onRef('done.session_id', '=', 'entry.session_id')
-        .on('done.seq', '=', ({ selectFrom }) =>
-          selectFrom('impersonation_actions as completing')
-            .select((of) => of.fn.min('completing.seq').as('first'))
-            .whereRef('completing.session_id', '=', 'entry.session_id')
-            .whereRef('completing.completes', '=', 'entry.seq'),
-        ),
+      join.onRef('done.session_id', '=', 'entry.session_id').on('done.seq', '=', ({ selectFrom }) =>
+        selectFrom('impersonation_actions as completing')
+          .select((of) => of.fn.min('completing.seq').as('first'))
+          .whereRef('completing.session_id', '=', 'entry.session_id')
+          .whereRef('completing.completes', '=', 'entry.seq'),
+      ),
     )
     .where('entry.completes', 'is', null)
 

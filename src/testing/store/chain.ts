@@ -19,7 +19,7 @@ import {
 } from './fixtures.ts'
 import { lacks, ways } from './outbox-units.ts'
 
-const keys: ChainKeys = {
+export const keys: ChainKeys = {
   current: 'test',
   secrets: new Map([['test', new TextEncoder().encode('a secret of the tests'.padEnd(32))]]),
 }

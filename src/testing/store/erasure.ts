@@ -40,6 +40,14 @@ export function erasureRules(someRule: Rule): void {
     },
   )
 
+  rule('an event that nobody sealed loses it as well', async (store, retention) => {
+    const about = { ...sessionOf({ targetUserId: 'alice' }), reason: null }
+    const event = eventOf('impersonation.revoked', about, { sessionId: null, details })
+    await store.appendEvents([event])
+    assert.equal(await eraseAll(store, retention, 'alice'), 1)
+    same(await allEvents(store), [{ ...event, details: left }])
+  })
+
   rule('links of such events lose their salt, and nothing else', async (store, retention) => {
     if (!store.chain) return
     const bare = { reason: null, details: {} }
@@ -55,15 +63,16 @@ export function erasureRules(someRule: Rule): void {
   })
 
   rule('what is linked after the place stays as it is', async (store, retention) => {
+    if (!store.chain) return
     const early = await lone(store, { targetUserId: 'alice', ...said })
     const late = await lone(store, { targetUserId: 'alice', ...said })
     const plain = eventOf('impersonation.refused', sessionOf(), { sessionId: null, ...said })
     await store.appendEvents([plain])
     await retention.erasePerson('alice', 1, 9)
-    const after = [{ ...early, ...nothing }, store.chain ? late : { ...late, ...nothing }]
-    sameInAnyOrder(await allEvents(store), [...after, { ...plain, ...nothing }])
-    const salts = (await store.chain?.readLinks(0, 9))?.map(({ link }) => link.salt === null)
-    same(salts ?? [true, false], [true, false])
+    const after = [{ ...early, ...nothing }, late, { ...plain, ...nothing }]
+    sameInAnyOrder(await allEvents(store), after)
+    const salts = (await store.chain.readLinks(0, 9)).map(({ link }) => link.salt === null)
+    same(salts, [true, false])
   })
 
   rule('sessions that are over lose it, and no live one does', async (store, retention) => {
@@ -135,7 +144,7 @@ export function erasureRules(someRule: Rule): void {
       await lone(store, { actorId: 'bob', targetUserId: id, ...said, details })
     }
     const rows = [await allSessions(store), await allEvents(store)]
-    for (const id of ['alice', 'ali\0ce', '\ud800', 'a'.repeat(256), 'a%', '_', '']) {
+    for (const id of ['alice', 'ali\0ce', '\ud800', 'a'.repeat(256), 'a%', '_', 'Alice ', '']) {
       same(await retention.erasePerson(id, await endOf(store), 9), { rows: 0, more: false })
     }
     same([await allSessions(store), await allEvents(store)], rows)

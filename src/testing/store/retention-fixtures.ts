@@ -1,7 +1,8 @@
+import { placed } from '../../audit/trail-seal.ts'
 import type { RetentionSection } from '../../stores/retention.ts'
 import type { SessionEnding, Store } from '../../stores/store.ts'
 import type { AuditEvent, Session } from '../../types.ts'
-import { sealed } from './chain.ts'
+import { keys, sealed } from './chain.ts'
 import {
   claimOf,
   endedEvent,
@@ -12,7 +13,7 @@ import {
   sessionOf,
   t0,
 } from './fixtures.ts'
-import { append, contentOf } from './trail-fixtures.ts'
+import { contentOf } from './trail-fixtures.ts'
 
 export const day = 24 * 60 * minute
 /** What is older is prunable. */
@@ -40,7 +41,8 @@ export async function begun(store: Store, changes: Partial<Session> = {}): Promi
   const claim = claimOf(session)
   const started = sealed(claim.events.started)
   await store.claimSession({ ...claim, events: { ...claim.events, started } })
-  if (store.trail) await append(store.trail, session.id, contentOf(session.id))
+  const done = contentOf(session.id)
+  await store.trail?.appendTrail(session.id, [(head) => placed(done, head, keys)])
   return session
 }
 

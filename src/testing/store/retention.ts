@@ -205,6 +205,14 @@ export function pruningRules(someRule: Rule): void {
     },
   )
 
+  rule('what stays is no wall before what goes', async (store, retention) => {
+    const live = await begun(store, { createdAt: t0 - day })
+    for (let n = 0; n < 4; n++) await lone(store, { sessionId: live.id, at: t0 - day + n })
+    await lone(store, { at: t0 })
+    const unit = await retention.prune(before, await endOf(store), 1)
+    same(unit, { sessions: 0, events: 1, more: false })
+  })
+
   rule('a unit takes few sessions where they have much', async (store, retention) => {
     const sessions = [await over(store, before - day), await over(store, before - day + minute)]
     for (const { id } of sessions) {

@@ -22,8 +22,11 @@ export function surveyRules(someRule: Rule): void {
   rule('links stay, without their events', async (store, retention) => {
     const [old, kept] = [await over(store, before - 1), await over(store, before)]
     const head = await store.chain?.readHead()
+    const links = async () => (await store.chain?.readLinks(0, 9))?.map(({ link }) => link)
+    const all = await links()
     await pruneAll(store, retention)
     same(await store.chain?.readHead(), head)
+    same(await links(), all)
     same(await stored(store), [3, 4])
     same(await whole(store, old.id, kept.id), [kept.id])
     same(await store.chain?.readUnsealed(0, 9), [])
@@ -44,6 +47,13 @@ export function surveyRules(someRule: Rule): void {
     same(await stored(store), [1, 2, 5, 6, 9])
     same(await retention.surveyChain(before, 8), { upTo: 8, kept: 4 })
     same(await retention.surveyChain(before + 1, 8), { upTo: 9, kept: 2 })
+  })
+
+  rule('a survey takes no session for one that looks like it', async (store, retention) => {
+    await over(store, before, { id: 'id' })
+    await lone(store, { sessionId: 'id ', at: before - 1 })
+    await lone(store, { sessionId: 'ID', at: before - 1 })
+    same(await retention.surveyChain(before, 0), { upTo: 4, kept: 2 })
   })
 
   rule('a survey goes as far as an earlier one at least', async (store, retention) => {

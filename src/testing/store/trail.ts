@@ -26,9 +26,9 @@ export function trailRules(someRule: Rule): void {
       { length: 5 },
       (_, n): MakeEntry =>
         (head) => {
-          heads.push(head && { seq: head.seq, mac: head.mac })
+          heads[n] = head && { seq: head.seq, mac: head.mac }
           const one = entry(contentOf('one', { path: `/${n}`, at: t0 + n }))(head)
-          made.push(one)
+          made[n] = one
           return one
         },
     )
@@ -68,7 +68,7 @@ export function trailRules(someRule: Rule): void {
       (content, n): MakeEntry =>
         (head) => {
           const one = (n % 2 ? unsealed : entry)(content)(head)
-          made.push(one)
+          made[n] = one
           return one
         },
     )
@@ -139,7 +139,7 @@ export function trailRules(someRule: Rule): void {
     }
     const heads: (TrailHead | null)[] = []
     const make: MakeEntry = (head) => {
-      heads.push(head && { seq: head.seq, mac: head.mac })
+      heads[0] = head && { seq: head.seq, mac: head.mac }
       tamper(head ?? undefined)
       return entry(contentOf('one'))({ seq: copy.seq, mac: copy.mac })
     }
