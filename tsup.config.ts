@@ -14,6 +14,7 @@ export const entry = {
   graphql: 'src/graphql/index.ts',
   notify: 'src/notify/index.ts',
   opentelemetry: 'src/opentelemetry/index.ts',
+  client: 'src/client/index.ts',
   testing: 'src/testing/index.ts',
 }
 

@@ -22,6 +22,7 @@ const names = {
   ],
   'onbehalf/notify': ['mail', 'webhook', 'byChannel', 'verifyWebhook'],
   'onbehalf/opentelemetry': ['instrument'],
+  'onbehalf/client': ['createClient', 'ClientError', 'isClientError', 'problemOf'],
   'onbehalf/testing': ['storeTests', 'adapterTests'],
 }
 

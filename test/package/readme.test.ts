@@ -81,6 +81,7 @@ import './sql.ts'
 import './rls.ts'
 import { app as marksExpress } from './marks-express.ts'
 import { app as marksFastify } from './marks-fastify.ts'
+import { app as tokens, impersonation as byToken } from './tokens.ts'
 
 express.get('/who', (_, res) => void res.send(whoIsThere()))
 express.post('/invoice', (_, res) => void res.json(invoice(1)))
@@ -120,7 +121,15 @@ for (const ask of [
   const stop = await ask('/impersonation/stop', { method: 'POST' })
   seen.push([start.status, who, stop.status, await (await ask('/who')).text()])
 }
-console.log(JSON.stringify([...seen, marks]))
+tokens.get('/invoices', (req, res) => void res.json([(req as unknown as { user: { name: string } }).user.name]))
+const script = createServer(tokens).listen(0)
+process.env.APP_URL = 'http://127.0.0.1:' + (script.address() as { port: number }).port
+process.env.SUPPORT_TOKEN = 'root'
+const { invoicesOf } = await import('./support-script.ts')
+const invoices = await invoicesOf('alice')
+script.close()
+await byToken.close()
+console.log(JSON.stringify([...seen, marks, invoices]))
 server.close()
 await fastify.close()
 await impersonation.close()
@@ -176,10 +185,10 @@ it('the snippets compile in a strict project', async () => {
   expect(await tool('typescript/bin/tsc', ['-p', '.'], project)).toBe('')
 })
 
-it('the snippets run: one story on each framework', async () => {
+it('the snippets run: one story on each framework, and one by a token', async () => {
   const output = await run(process.execPath, ['--no-warnings', 'drive.ts'], { cwd: project })
   const story = [201, 'Root as Alice, view', 200, 'themselves']
-  expect(JSON.parse(output)).toEqual([story, story, story, [403, 403]])
+  expect(JSON.parse(output)).toEqual([story, story, story, [403, 403], ['Alice']])
 })
 
 it('the suite for stores of one’s own runs', async () => {

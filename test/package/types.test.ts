@@ -62,9 +62,11 @@ const hosts: Record<string, { packages: string[]; files: Record<string, string> 
       'other.ts': `
 import { kyselyStore, migrate, migrations } from 'onbehalf/kysely'
 import { sqliteStore } from 'onbehalf/sqlite'
+import { type ActingClient, createClient } from 'onbehalf/client'
 import { jwtActor } from 'onbehalf/jwt'
 import { guardPool, guardSql } from 'onbehalf/sql'
 import { adapterTests, storeTests } from 'onbehalf/testing'
+export const acting: Promise<ActingClient> = createClient({ baseUrl: 'https://app.example.com', fetch }).impersonate('alice')
 export { guardPool, guardSql }
 export { adapterTests, jwtActor, kyselyStore, migrate, migrations, sqliteStore, storeTests }
 `,

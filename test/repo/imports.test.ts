@@ -101,6 +101,12 @@ describe('imports point one way', () => {
       /^(src\/(?!sql\/)|adapters\/)/,
       /^src\/sql\//,
     ],
+    [
+      'the client stands alone, on words and codes: it runs in browsers',
+      /^src\/client\//,
+      /^(?!src\/(client\/|(types|errors)\.ts$))/,
+    ],
+    ['nobody imports the client', /^(?!src\/client\/)/, /^src\/client\//],
     ['nobody imports the table of contents', /./, /^src\/index\.ts$/],
     ['nobody imports the test suites', /^(?!src\/testing\/)/, /^src\/testing\//],
   ])('%s', (_rule, from, to) => {
@@ -113,6 +119,14 @@ describe('imports point one way', () => {
     expect(
       named.filter((edge) => !/^adapters\/(express|fastify|hono)\.ts imports @?\1\b/.test(edge)),
     ).toEqual([])
+  })
+
+  it('loads nothing but itself into a browser', () => {
+    const loaded = [...staticImports].flatMap(([file, targets]) =>
+      file.startsWith('src/client/') ? targets : [],
+    )
+    expect(loaded).not.toEqual([])
+    expect(loaded.filter((target) => !target.startsWith('src/client/'))).toEqual([])
   })
 
   it('goes round in no circle while loading', () => {
