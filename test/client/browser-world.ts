@@ -33,6 +33,15 @@ const browserPath = [
     ),
 ].find((path) => path !== '' && existsSync(path))
 
+/** It would look up hosts of its maker's; nothing leaves this machine. */
+const quiet = [
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-quic',
+  '--disable-sync',
+  '--no-first-run',
+]
+
 /** `describe` for tests that need a browser: without one they fail where nothing may be missing, as with the databases. */
 export function describeInBrowser(name: string, define: () => void): void {
   if (browserPath) {
@@ -46,7 +55,7 @@ export function describeInBrowser(name: string, define: () => void): void {
 }
 
 export function openBrowser(): Promise<Browser> {
-  return chromium.launch({ executablePath: browserPath ?? '', args: ['--no-sandbox'] })
+  return chromium.launch({ executablePath: browserPath ?? '', args: [...quiet, '--no-sandbox'] })
 }
 
 /** An app whose login is a cookie, with a page that loads the client as a bundler makes it. */
