@@ -142,7 +142,7 @@ export function createImpersonation<User extends object>(
   const post = createPost<User>({ settings, store: guarded, people, run: nobody })
   const told = observed(guarded, createEmit(settings.onEvent))
   const tracing = createTracing(settings, guarded)
-  const ended = tracing ? flushed(told, tracing.flush) : told
+  const ended = tracing ? flushed(told, tracing.flush, settings.storeTimeoutMs) : told
   const store = post.on || settings.chainKeys ? deferred(ended, withMore) : ended
   const recorder = createRecorder(store)
   const block = createBlock(recorder, now)

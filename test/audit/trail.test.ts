@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createTrail, type TrailRequest } from '../../src/audit/trail.ts'
-import { memoryStore, type TrailHead, type TrailSection } from '../../src/index.ts'
+import { type AuditKey, memoryStore, type TrailHead, type TrailSection } from '../../src/index.ts'
+import { flushed } from '../../src/stores/flushed.ts'
+import type { GuardedStore } from '../../src/stores/guarded.ts'
 import { codeOf, noon, worldOf } from '../support/core-world.ts'
 
 beforeEach(() => void vi.useFakeTimers())
@@ -204,6 +206,65 @@ describe('an answer that is lost', () => {
     await other.before(request('/other'))
     await trail.before(request('/b'))
     expect(await stored()).toEqual(['/other null', '/a 200', '/b null'])
+  })
+})
+
+describe('a trail that hangs', () => {
+  it('keeps nobody from stopping and revoking', async () => {
+    vi.useRealTimers()
+    const { engine, caller, send, start, store } = worldOf({
+      audit: { trail: 'all' },
+      storeTimeoutMs: 30,
+    })
+    const { trail } = store
+    if (!trail) throw new Error('the store has no trail')
+    await start('root', 'alice')
+    const { id } = await start('boss', 'bob')
+    trail.appendTrail = () => new Promise(() => {})
+    for (const who of ['root', 'boss']) await send(who)
+    expect((await engine.sessions.stop(caller('root'))).status).toBe('stopped')
+    expect((await engine.sessions.revoke(caller('root'), id)).status).toBe('revoked')
+    expect((await send('boss', { method: 'POST' })).line).toBe('401 impersonation_revoked')
+  })
+
+  it('is waited for no longer than a read of the store', async () => {
+    const never = () => new Promise<never>(() => {})
+    const done = async () => 'done' as never
+    const inner = { endSession: done, claimSession: done, grants: { changeGrant: done } }
+    const store = flushed(inner as unknown as GuardedStore, never, 1000)
+    const asked = [
+      store.endSession('s-1', {} as never, null),
+      store.claimSession({} as never),
+      store.grants?.changeGrant({} as never, [], {} as never),
+    ]
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(await Promise.all(asked)).toEqual(['done', 'done', 'done'])
+  })
+})
+
+describe('the key of the trail', () => {
+  it('may be rotated in the middle of a session', async () => {
+    const [before, after] = ['2030', '2031'].map((id) => ({
+      id,
+      secret: `${id} of thirty-two characters....`,
+    }))
+    const world = worldOf({ audit: { key: before as AuditKey, trail: 'all' } })
+    const next = world.another({
+      audit: { key: after as AuditKey, oldKeys: [before as AuditKey], trail: 'all' },
+    })
+    const { id } = await world.start('root', 'alice')
+    await world.send('root', { path: '/first' })
+    await world.engine.close()
+    await world.send('root', { path: '/second' }, next)
+    await next.sessions.stop(world.caller('root', next))
+    const entries = (await world.store.trail?.readTrails([id], null, 9)) ?? []
+    expect(entries.map(({ path, keyId }) => [path, keyId])).toEqual([
+      ['/first', '2030'],
+      ['/second', '2031'],
+    ])
+    expect(await next.audit.verify()).toEqual({ ok: true, checked: 2 })
+    const without = world.another({ audit: { key: after as AuditKey, trail: 'all' } })
+    expect(await without.audit.verify()).toMatchObject({ firstBad: { problem: 'key_unknown' } })
   })
 })
 
