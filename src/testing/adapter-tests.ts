@@ -8,6 +8,7 @@ import { lapseRules } from './adapter/lapses.ts'
 import { levelRules } from './adapter/levels.ts'
 import { markRules } from './adapter/marks.ts'
 import { originRules } from './adapter/origins.ts'
+import { recordRules } from './adapter/record.ts'
 import { routeRules } from './adapter/routes.ts'
 import { inWorlds, type Rule, type RuleGroup } from './adapter/world.ts'
 import type { TestRunner } from './store/fixtures.ts'
@@ -53,6 +54,7 @@ export function adapterTests(
     ['the context', contextRules],
     ['access levels and guardrails', levelRules],
     ['marked routes and classify', markRules],
+    ['the record and tokens', recordRules],
     ['failures', failureRules],
   ]
   for (const [name, define] of groups) describe(name, () => define(rule, complete))
