@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
@@ -88,6 +88,7 @@ for (const kind of kinds) {
       const file = join(tmpdir(), `onbehalf-${process.pid}-${kind}.csv`)
       const { code, out } = await run('export', '--format', 'csv', '--out', file, '--json')
       const lines = (await readFile(file, 'utf8')).trimEnd().split('\r\n')
+      await rm(file)
       expect(code).toBe(0)
       expect(JSON.parse(out)).toEqual({ events: lines.length - 1, format: 'csv', file })
       expect(lines[0]).toMatch(/^"id","at","action"/)
