@@ -71,6 +71,13 @@ const garbage: Partial<Record<StoreVerb, readonly unknown[]>> = {
     { active: sessionOf({ accessLevel: 'root' as never }), lapse: null },
     { active: sessionOf({ transport: 'token' }), lapse: null },
     { active: null, lapse: elses },
+    {
+      active: null,
+      lapse: sessionOf({
+        ...{ status: 'revoked', endedAt: 5, endedReason: 'revoked' },
+        transport: 'pigeon' as never,
+      }),
+    },
     { active: null, lapse: sessionOf({}) },
   ],
   readSession: [elses, sessionOf({ id: '' })],

@@ -230,6 +230,15 @@ describe('the chain of an engine', () => {
     })
   })
 
+  it('has a key of its own, whatever its giver does to theirs', async () => {
+    const given = Buffer.from(key)
+    const { start, store } = await world('Hono', { audit: { key: given } })
+    given.fill(0)
+    await start('alice')
+    const { engine } = await world('Hono', { audit: { key }, store })
+    expect(await engine.audit.verify()).toEqual({ ok: true, checked: 1 })
+  })
+
   it('is not there without a key, and says so', async () => {
     const { engine } = await world('Hono')
     await expect(engine.audit.verify()).rejects.toThrow(/"audit.key"/)

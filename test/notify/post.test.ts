@@ -286,6 +286,25 @@ describe('impersonation.outbox', () => {
     },
   )
 
+  it('leaves alone what was erased: it says nothing any more', async () => {
+    const world = toldWorld()
+    const erased = deliveryOf({ id: 'one', payload: {}, status: 'dead', settledAt: noon })
+    await putDeliveries(world.store, [erased])
+    expect(await world.engine.outbox.retry('one')).toEqual(erased)
+    expect(await world.deliver()).toEqual([])
+  })
+
+  it('keeps no words of what it has told', async () => {
+    const world = toldWorld()
+    await world.start('root', 'alice', { reason: 'words of root' })
+    expect(JSON.stringify(await world.deliveries())).toContain('words of root')
+    const told = await world.deliver()
+    expect(JSON.stringify(told)).toContain('words of root')
+    const kept = await world.deliveries({ status: 'sent' })
+    expect(kept.length).toBeGreaterThan(0)
+    expect(JSON.stringify(kept)).not.toContain('words of root')
+  })
+
   it('leaves alone what is sent or waits, and knows no other', async () => {
     const world = toldWorld()
     const waiting = deliveryOf({ id: 'waiting', channel: 'mail', dueAt: noon + hour, attempts: 3 })
