@@ -47,7 +47,7 @@ export function oneOf<const T extends string | boolean>(
 export function wantSection(
   option: string,
   store: Store,
-  name: 'grants' | 'requests' | 'outbox' | 'chain' | 'trail' | 'retention',
+  name: 'grants' | 'requests' | 'outbox' | 'chain' | 'trail' | 'retention' | 'tokens',
   verbs: readonly string[],
 ): void {
   const section = store[name] as Readonly<Record<string, unknown>> | undefined

@@ -104,6 +104,7 @@ export type {
   TrailSection,
   TrailVerb,
 } from './stores/trail.ts'
+export type { TokenChange, TokenFilter, TokenSection, TokenUse, TokenVerb } from './stores/tokens.ts'
 export type {
   ImpersonationTokenKey,
   ImpersonationTokenOptions,
@@ -114,6 +115,8 @@ export {
   type AccessLevel,
   type AccessRequest,
   type Action,
+  type ApiToken,
+  type ApiTokenContext,
   type AuditEvent,
   accessLevels,
   actions,

@@ -174,6 +174,35 @@ export interface AccessRequest {
   readonly revision: number
 }
 
+/**
+ * A credential of one user for programs: opaque, scoped, revocable. The token itself is kept by nobody, and of
+ * its hash nothing but the store knows. All instants are milliseconds since the epoch.
+ */
+export interface ApiToken {
+  readonly id: string
+  /** Whose it is: requests with it run as them. */
+  readonly userId: string
+  /** The organisation in which; null where the user had none. */
+  readonly userOrgId: string | null
+  /** What it is for, in the words of whoever issued it; empty once erased. */
+  readonly name: string
+  /** How it begins, to tell it from others: not enough to guess the rest. */
+  readonly prefix: string
+  readonly scopes: readonly string[]
+  /** Who issued it, or the first of those that were rotated into it. */
+  readonly issuedBy: string
+  readonly createdAt: number
+  readonly expiresAt: number
+  /** To the minute; null where it was never used. */
+  readonly lastUsedAt: number | null
+  readonly revokedAt: number | null
+  readonly revokedBy: string | null
+  /** The token that it was rotated into, once. */
+  readonly replacedBy: string | null
+  /** Counts the changes: a change names the one it was made from, so that of two only one is made. */
+  readonly revision: number
+}
+
 /** What the outbox is about: a message to a person, a user of a test session to be removed, an audit event. */
 export const deliveryTopics = ['notice', 'disposal', 'event'] as const
 export type DeliveryTopic = (typeof deliveryTopics)[number]
@@ -221,6 +250,23 @@ export interface Impersonation<User> {
   readonly signal: AbortSignal
 }
 
+/**
+ * What handlers see of the API token that a request came with. Frozen. It is no impersonation: the owner's own
+ * program is there, with no more than its scopes.
+ */
+export interface ApiTokenContext<User, Scope extends string = string> {
+  /** As `findUser` gave it: also what stands in the user slot. */
+  readonly owner: User
+  readonly id: string
+  readonly name: string
+  /** Those of the token that the options still name. */
+  readonly scopes: readonly Scope[]
+  /** The id of whoever issued it. */
+  readonly issuedBy: string
+  /** In ms since the epoch. */
+  readonly expiresAt: number
+}
+
 export const eventActions = [
   'impersonation.refused',
   'impersonation.started',
@@ -247,6 +293,9 @@ export const eventActions = [
   'approval.withdrawn',
   'approval.used',
   'approval.expired',
+  'token.issued',
+  'token.rotated',
+  'token.revoked',
   'audit.pruned',
   'audit.erased',
 ] as const

@@ -11,7 +11,7 @@ export function deferred(store: GuardedStore, load: () => Promise<GuardedStore>)
     async (...args: never[]) =>
       (pick(await load()) as Verb)(...args)
 
-  const { grants, requests } = store
+  const { grants, requests, tokens } = store
   return {
     ...store,
     claimSession: through((loaded) => loaded.claimSession),
@@ -27,6 +27,11 @@ export function deferred(store: GuardedStore, load: () => Promise<GuardedStore>)
       ...requests,
       createRequest: through((loaded) => loaded.requests?.createRequest),
       changeRequest: through((loaded) => loaded.requests?.changeRequest),
+    },
+    tokens: tokens && {
+      ...tokens,
+      createToken: through((loaded) => loaded.tokens?.createToken),
+      changeToken: through((loaded) => loaded.tokens?.changeToken),
     },
   } as GuardedStore
 }

@@ -6,6 +6,7 @@ import { eventMatches, grantMatches, newestFirst, paged, sessionMatches } from '
 import { createOutbox } from './memory/outbox.ts'
 import { createRequests } from './memory/requests.ts'
 import { createRetention } from './memory/retention.ts'
+import { createTokens } from './memory/tokens.ts'
 import { createTrails } from './memory/trail.ts'
 import type { RecordedEvent } from './outbox.ts'
 import type { GrantChange, GrantSection, SessionClaim, SessionEnding, Store } from './store.ts'
@@ -48,6 +49,7 @@ export function memoryStore(): Store {
     }
   }
   const requests = createRequests(prepareEvents)
+  const tokens = createTokens(prepareEvents)
   const retention = createRetention({
     ...{ sessions, events, grants, requests: requests.requests, codes: requests.codes },
     ...{ deliveries: outbox.deliveries, links: chain.links },
@@ -132,6 +134,7 @@ export function memoryStore(): Store {
     outbox: outbox.section,
     chain: chain.section,
     trail: trails.section,
+    tokens: tokens.section,
     retention,
 
     async claimSession(claim) {

@@ -10,7 +10,7 @@ import type { TrailHead } from './trail.ts'
  * @param emit told each event, in the order of a change
  */
 export function observed(inner: GuardedStore, emit: (event: AuditEvent) => void): GuardedStore {
-  const { grants, requests } = inner
+  const { grants, requests, tokens } = inner
   const emitAll = (events: readonly RecordedEvent[] | undefined) => events?.forEach(plain(emit))
 
   return {
@@ -67,6 +67,19 @@ export function observed(inner: GuardedStore, emit: (event: AuditEvent) => void)
         const result = await requests.changeRequest(change, events, code)
         if (result === 'changed') emitAll(events)
         return result
+      },
+    },
+    tokens: tokens && {
+      ...tokens,
+      async createToken(token, hash, events, replaces) {
+        const result = await tokens.createToken(token, hash, events, replaces)
+        if (result === 'created') emitAll(events)
+        return result
+      },
+      async changeToken(change, events) {
+        const changed = await tokens.changeToken(change, events)
+        if (changed) emitAll(events)
+        return changed
       },
     },
   }

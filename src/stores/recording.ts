@@ -28,7 +28,7 @@ export function recording(
     }
   }
 
-  const { grants, requests } = store
+  const { grants, requests, tokens } = store
   return {
     ...store,
     claimSession: (claim) =>
@@ -76,6 +76,13 @@ export function recording(
         change((prepared) => requests.createRequest(request, prepared(events), code)),
       changeRequest: (request, events, code) =>
         change((prepared) => requests.changeRequest(request, prepared(events), code)),
+    },
+    tokens: tokens && {
+      ...tokens,
+      createToken: (token, hash, events, replaces) =>
+        change((prepared) => tokens.createToken(token, hash, prepared(events), replaces)),
+      changeToken: (token, events) =>
+        change((prepared) => tokens.changeToken(token, prepared(events))),
     },
   }
 }

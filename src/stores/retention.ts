@@ -6,7 +6,8 @@
  * *Prunable* before an instant is: a session that ended before it, with its whole trail and all its events;
  * an event older than it whose session is not stored, or null; a grant or request that is not open any more
  * and was created and has expired before it; a delivery that was settled before it; a mark of a one-time
- * code older than it. Events whose action begins with `audit.` are never prunable.
+ * code older than it; an API token that was revoked or has expired before it. Events whose action begins with
+ * `audit.` are never prunable.
  */
 export interface RetentionSection {
   /**
@@ -29,8 +30,9 @@ export interface RetentionSection {
    * `reason`, `ipAddress`, `userAgent` become null, `details.ended_note` is taken out, and the `salt` of the
    * link becomes null with it. Of their sessions that are over: `reason`, `ipAddress`, `userAgent`,
    * `endedNote`. Of grants and requests that are not open: `reason`. Of deliveries to them that are settled:
-   * the payload becomes `{}`, the error null, and the revision one more. `rows` counts what was changed; `more` says whether something
-   * is left. An id that can't be kept is one that nobody has.
+   * the payload becomes `{}`, the error null, and the revision one more. Of their API tokens: the name becomes
+   * empty, and the revision one more. `rows` counts what was changed; `more` says whether something is left. An
+   * id that can't be kept is one that nobody has.
    */
   erasePerson(userId: string, upTo: number, limit: number): Promise<Erased>
 }

@@ -1,5 +1,6 @@
 import {
   type AccessRequest,
+  type ApiToken,
   accessLevels,
   type Delivery,
   deliveryStatuses,
@@ -91,6 +92,28 @@ export function isHead(value: unknown): value is ChainHead {
   const head = value as ChainHead | null | undefined
   return (
     typeof head === 'object' && head !== null && Number.isSafeInteger(head.seq) && filled(head.mac)
+  )
+}
+
+export function isApiToken(value: unknown): value is ApiToken {
+  const token = value as ApiToken | null | undefined
+  return (
+    typeof token === 'object' &&
+    token !== null &&
+    filled(token.id) &&
+    filled(token.userId) &&
+    orNull(filled, token.userOrgId) &&
+    typeof token.name === 'string' &&
+    typeof token.prefix === 'string' &&
+    Array.isArray(token.scopes) &&
+    token.scopes.every(filled) &&
+    filled(token.issuedBy) &&
+    Number.isFinite(token.createdAt) &&
+    Number.isFinite(token.expiresAt) &&
+    orNull(Number.isFinite, token.lastUsedAt) &&
+    orNull(Number.isFinite, token.revokedAt) &&
+    orNull(filled, token.replacedBy) &&
+    Number.isSafeInteger(token.revision)
   )
 }
 

@@ -12,6 +12,7 @@ import type { ChainSection } from './chain.ts'
 import type { OutboxSection, RecordedEvent } from './outbox.ts'
 import type { RequestChange, RequestSection } from './requests.ts'
 import type { RetentionSection } from './retention.ts'
+import type { TokenSection } from './tokens.ts'
 import type { TrailHead, TrailSection } from './trail.ts'
 
 /**
@@ -141,6 +142,9 @@ export interface Store {
   /** What was done under each session. Without it, `audit.trail` can't be switched on. */
   readonly trail?: TrailSection
 
+  /** API tokens. Without it, `apiTokens` can't be switched on. */
+  readonly tokens?: TokenSection
+
   /** Deletes what is over for long, and erases what is on record about a person. */
   readonly retention?: RetentionSection
 
@@ -154,7 +158,8 @@ export interface Store {
    * Tells this process what others changed, so that the cache may keep an answer for its whole TTL.
    * Without it, entries are read again after `revocationLagMs`. Gives a function that ends the watching.
    *
-   * Messages only invalidate; they never carry state, so a forged one can do no harm.
+   * Messages only invalidate; they never carry state, so a forged one can do no harm. A change of an API token
+   * is told as one of its owner.
    */
   watch?(watcher: StoreWatcher): () => void | Promise<void>
 
@@ -306,7 +311,7 @@ export interface Page {
 }
 
 export interface StoreWatcher {
-  /** Something about this actor changed; null means anything may have. */
+  /** Something about this actor, or owner of API tokens, changed; null means anything may have. */
   invalidate(actorId: string | null): void
   /**
    * Whether messages can be relied on. False at once on a gap, a lost connection or a silence of

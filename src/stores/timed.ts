@@ -3,7 +3,7 @@ import type { GuardedStore } from './guarded.ts'
 
 /** Tells how long each verb took, where somebody listens. */
 export function timed(store: GuardedStore): GuardedStore {
-  const { grants, requests, outbox, chain, trail, retention } = store
+  const { grants, requests, outbox, chain, trail, tokens, retention } = store
   return {
     ...each(store),
     grants: grants && each(grants),
@@ -11,6 +11,7 @@ export function timed(store: GuardedStore): GuardedStore {
     outbox: outbox && each(outbox),
     chain: chain && each(chain),
     trail: trail && each(trail),
+    tokens: tokens && each(tokens),
     retention: retention && each(retention),
   }
 
