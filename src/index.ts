@@ -97,6 +97,13 @@ export type {
   StoreWatcher,
 } from './stores/store.ts'
 export type {
+  TokenChange,
+  TokenFilter,
+  TokenSection,
+  TokenUse,
+  TokenVerb,
+} from './stores/tokens.ts'
+export type {
   ActionCount,
   MakeEntry,
   TrailHead,
@@ -104,7 +111,6 @@ export type {
   TrailSection,
   TrailVerb,
 } from './stores/trail.ts'
-export type { TokenChange, TokenFilter, TokenSection, TokenUse, TokenVerb } from './stores/tokens.ts'
 export type {
   ImpersonationTokenKey,
   ImpersonationTokenOptions,

@@ -70,6 +70,7 @@ export function createRevoker(store: FullStore, now: () => number, keys?: ChainK
         store: {
           ...store,
           chain: store.chain,
+          tokens: store.tokens,
           endSession: (id, ending, events) =>
             store.endSession(
               id,

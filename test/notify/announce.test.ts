@@ -52,6 +52,9 @@ const told: Readonly<Record<EventAction, readonly [userId: string, kind: string]
   'approval.withdrawn': null,
   'approval.used': null,
   'approval.expired': null,
+  'token.issued': ['alice', 'token_issued'],
+  'token.rotated': null,
+  'token.revoked': null,
   'audit.pruned': null,
   'audit.erased': null,
 }
