@@ -67,6 +67,8 @@ export interface TokenUse {
 export interface TokenFilter {
   /** Whose it is. */
   readonly userId?: string
+  /** The organisation in which it is theirs. */
+  readonly orgId?: string
   readonly issuedBy?: string
   /** `createdAt >= from` */
   readonly from?: number

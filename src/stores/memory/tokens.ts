@@ -67,6 +67,7 @@ export function createTokens(prepareEvents: (events: readonly RecordedEvent[]) =
 function matches(token: ApiToken, filter: TokenFilter): boolean {
   return (
     same(filter.userId, token.userId) &&
+    same(filter.orgId, token.userOrgId) &&
     same(filter.issuedBy, token.issuedBy) &&
     token.createdAt >= (filter.from ?? Number.NEGATIVE_INFINITY)
   )
