@@ -4,13 +4,16 @@ import type {
   RequestHandler,
 } from 'express'
 import {
+  type ApiTokenContext,
   checkKind,
+  checkScopes,
   type Entrance,
   type Guardrail,
   type Impersonation,
   type ImpersonationEngine,
   markedRoute,
   type RequestView,
+  scopedRoute,
   wrongOrder,
 } from '../src/adapter.ts'
 import { pathOf } from '../src/pipeline/patterns.ts'
@@ -32,17 +35,22 @@ declare global {
     interface Request {
       /** The impersonation this request runs under; null when nobody is impersonated. */
       impersonation?: Impersonation<unknown> | null
+      /** The API token that this request came with; null when there is none, undefined where `apiTokens` is off. */
+      apiToken?: ApiTokenContext<unknown> | null
     }
   }
 }
 
 export interface ExpressOptions<User> extends AdapterOptions<ExpressRequest, User> {
   /**
-   * Your login, where it would refuse an impersonation token: it is left out for requests that carry one, and
+   * Your login, where it would refuse a token of ours: it is left out for requests that carry one, and
    * runs before this middleware for all others. @default none: it has run already
    */
   authenticate?: RequestHandler
 }
+
+/** Requests that came without a login. Those with a token are among them, and are not asked for. */
+const nobody = new WeakSet<object>()
 
 const view: RequestView<ExpressRequest> = {
   method: (request) => request.method,
@@ -121,6 +129,7 @@ export function impersonate<User extends object>(
     }
 
     function enter(actor: User | null | undefined): void | Promise<void> {
+      if (adapter.hasApiTokens && !actor) nobody.add(request)
       if (!getActor && !byToken && !actor && lateLogin.mayTell()) {
         response.once('finish', () => lateLogin.tell(slot(request) != null))
       }
@@ -132,6 +141,7 @@ export function impersonate<User extends object>(
     function proceed({
       answer,
       context,
+      apiToken,
       user,
       headers,
       trace,
@@ -140,11 +150,13 @@ export function impersonate<User extends object>(
       if (trace !== null) follow(response, trace, () => routeOf(request))
       if (answer !== null) return send(response, answer)
       request.impersonation = context
-      if (user !== undefined && context !== null) {
+      if (adapter.hasApiTokens) request.apiToken = apiToken
+      const as = context ?? apiToken
+      if (user !== undefined && as !== null) {
         if (setUser) setUser(request, user)
-        else hold(adapter, request, userProperty, context)
+        else hold(adapter, request, userProperty, as)
       }
-      adapter.run(context, next)
+      adapter.run(as, next)
     }
   }
 }
@@ -164,6 +176,29 @@ export function guarded(kind: Guardrail): RequestHandler {
   return function guarded(request, response, next) {
     try {
       const refusal = markedRoute(request.impersonation, kind)
+      if (refusal === null) return next()
+      send(response, refusal.getResponse()).catch(next)
+    } catch (error) {
+      next(error)
+    }
+  }
+}
+
+/**
+ * Lets requests with an API token through where it has these scopes, all of them: put it before the handler.
+ * Whoever came by a login passes; nobody is answered 401.
+ *
+ * @throws {TypeError} when that can be no scope
+ * @example
+ * ```ts
+ * app.post('/files', requireScope('upload'), upload)
+ * ```
+ */
+export function requireScope(...scopes: string[]): RequestHandler {
+  checkScopes('requireScope', scopes)
+  return function requireScope(request, response, next) {
+    try {
+      const refusal = scopedRoute(request.apiToken, nobody.has(request), scopes)
       if (refusal === null) return next()
       send(response, refusal.getResponse()).catch(next)
     } catch (error) {

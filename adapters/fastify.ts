@@ -3,16 +3,20 @@ import type {
   FastifyPluginCallback,
   FastifyReply,
   FastifyRequest,
+  preHandlerHookHandler,
 } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import {
+  type ApiTokenContext,
   checkKind,
+  checkScopes,
   type Entrance,
   type Guardrail,
   type Impersonation,
   type ImpersonationEngine,
   type KnownRoute,
   type RequestView,
+  scopedRoute,
   wrongOrder,
 } from '../src/adapter.ts'
 import { pathOf } from '../src/pipeline/patterns.ts'
@@ -26,6 +30,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The impersonation this request runs under; null when nobody is impersonated, undefined before it is known. */
     impersonation: Impersonation<unknown> | null | undefined
+    /** The API token that this request came with; null when there is none, undefined where `apiTokens` is off. */
+    apiToken: ApiTokenContext<unknown> | null | undefined
   }
   interface FastifyContextConfig {
     /** `guard` marks the route as a guarded kind of write, which nobody may do while impersonating. */
@@ -42,7 +48,7 @@ export interface FastifyOptions<User extends object> extends AdapterOptions<Fast
    */
   hook?: (typeof hooks)[number]
   /**
-   * Your login, where it would refuse an impersonation token, such as `(request) => request.jwtVerify()`: it is
+   * Your login, where it would refuse a token of ours, such as `(request) => request.jwtVerify()`: it is
    * left out for requests that carry one, and runs before this plugin looks at all others. @default none
    */
   authenticate?: (request: FastifyRequest, reply: FastifyReply) => unknown
@@ -67,6 +73,7 @@ const plugin: FastifyPluginCallback<FastifyOptions<object>> = (fastify, options,
 
   if (!fastify.hasRequestDecorator('impersonation'))
     fastify.decorateRequest('impersonation', undefined)
+  if (!fastify.hasRequestDecorator('apiToken')) fastify.decorateRequest('apiToken', undefined)
   if (!getActor && !setUser && !fastify.hasRequestDecorator(userProperty))
     fastify.decorateRequest(userProperty, null)
 
@@ -111,6 +118,7 @@ const plugin: FastifyPluginCallback<FastifyOptions<object>> = (fastify, options,
     actorOf(
       request,
       (actor) => {
+        if (adapter.hasApiTokens && !actor) nobody.add(request)
         const entrance = adapter.enter(request, actor)
         if (entrance instanceof Promise)
           entrance
@@ -130,8 +138,9 @@ const plugin: FastifyPluginCallback<FastifyOptions<object>> = (fastify, options,
       const [request] = args as [FastifyRequest]
       const next = args.at(-1) as (error?: Error) => void
       const context = request.impersonation as Impersonation<object> | null | undefined
+      const apiToken = request.apiToken as ApiTokenContext<object> | null | undefined
       if (context === undefined) next()
-      else adapter.run(context, next)
+      else adapter.run(context ?? apiToken ?? null, next)
     })
   }
 
@@ -157,7 +166,7 @@ const plugin: FastifyPluginCallback<FastifyOptions<object>> = (fastify, options,
   function proceed(
     request: FastifyRequest,
     reply: FastifyReply,
-    { answer, context, user, headers, trace }: Entrance<object>,
+    { answer, context, apiToken, user, headers, trace }: Entrance<object>,
     next: (error?: Error) => void,
   ): void {
     if (headers !== null) seal(reply.raw, headers)
@@ -167,13 +176,15 @@ const plugin: FastifyPluginCallback<FastifyOptions<object>> = (fastify, options,
       return
     }
     request.impersonation = context
-    if (user !== undefined && context !== null) {
+    if (adapter.hasApiTokens) request.apiToken = apiToken
+    const as = context ?? apiToken
+    if (user !== undefined && as !== null) {
       if (setUser) setUser(request, user)
-      else hold(adapter, request, userProperty, context)
-    } else if (context === null && !getActor && !slot(request) && lateLogin.mayTell()) {
+      else hold(adapter, request, userProperty, as)
+    } else if (as === null && !getActor && !slot(request) && lateLogin.mayTell()) {
       reply.raw.once('finish', () => lateLogin.tell(slot(request) != null))
     }
-    adapter.run(context, next)
+    adapter.run(as, next)
   }
 
   // Routes of their own, so that they exist in this scope and leave by reply.send; in a scope of their
@@ -208,6 +219,9 @@ const plugin: FastifyPluginCallback<FastifyOptions<object>> = (fastify, options,
   })
   done()
 }
+
+/** Requests that came without a login. Those with a token are among them, and are not asked for. */
+const nobody = new WeakSet<object>()
 
 const early = Symbol('onbehalf.actor')
 
@@ -276,6 +290,29 @@ function viewBelow(prefix: string, basePath: string): RequestView<FastifyRequest
         secure: request.protocol === 'https',
         parsed: request.body,
       }),
+  }
+}
+
+/**
+ * Lets requests with an API token through where it has these scopes, all of them: make it a hook of the route.
+ * Whoever came by a login passes; nobody is answered 401.
+ *
+ * @throws {TypeError} when that can be no scope
+ * @example
+ * ```ts
+ * app.post('/files', { preHandler: requireScope('upload') }, upload)
+ * ```
+ */
+export function requireScope(...scopes: string[]): preHandlerHookHandler {
+  checkScopes('requireScope', scopes)
+  return function requireScope(request, reply, next) {
+    try {
+      const refusal = scopedRoute(request.apiToken, nobody.has(request), scopes)
+      if (refusal === null) return next()
+      send(reply, refusal.getResponse()).catch((error: unknown) => next(faultOf(error)))
+    } catch (error) {
+      next(faultOf(error))
+    }
   }
 }
 

@@ -3,13 +3,17 @@ import type { Context, MiddlewareHandler } from 'hono'
 import { matchedRoutes, routePath } from 'hono/route'
 import type { StatusCode } from 'hono/utils/http-status'
 import {
+  type ApiTokenContext,
   checkKind,
+  checkScopes,
   type Guardrail,
   type Impersonation,
   type ImpersonationEngine,
   markedRoute,
   overwritten,
+  type RequestContext,
   type RequestView,
+  scopedRoute,
   type Trace,
   wrongOrder,
 } from '../src/adapter.ts'
@@ -23,16 +27,21 @@ declare module 'hono' {
   interface ContextVariableMap {
     /** The impersonation this request runs under; null when nobody is impersonated. */
     impersonation: Impersonation<unknown> | null
+    /** The API token that this request came with; null when there is none, undefined where `apiTokens` is off. */
+    apiToken: ApiTokenContext<unknown> | null | undefined
   }
 }
 
 export interface HonoOptions<User> extends AdapterOptions<Context, User> {
   /**
-   * Your login, where it would refuse an impersonation token, such as `jwt({ secret })`: it is left out for
+   * Your login, where it would refuse a token of ours, such as `jwt({ secret })`: it is left out for
    * requests that carry one, and runs to its end before this middleware for all others. @default none
    */
   authenticate?: MiddlewareHandler
 }
+
+/** Requests that came without a login. Those with a token are among them, and are not asked for. */
+const nobody = new WeakSet<object>()
 
 /** What servers put into the environment: @hono/node-server its request, Deno the address, Bun itself. */
 interface Bindings {
@@ -146,26 +155,29 @@ export function impersonate<User extends object>(
     const found = byToken ? null : actorOf(c)
     const actor = isThenable(found) ? await found : found
     const entering = adapter.enter(c, actor || null)
-    const { answer, context, user, headers, trace } =
+    if (adapter.hasApiTokens && !actor) nobody.add(c)
+    const { answer, context, apiToken, user, headers, trace } =
       entering instanceof Promise ? await entering : entering
     if (answer !== null) return send(c, headers === null ? answer : sealed(answer, headers))
 
     c.set('impersonation', context)
-    if (user !== undefined && context !== null) {
+    if (adapter.hasApiTokens) c.set('apiToken', apiToken)
+    const as = context ?? apiToken
+    if (user !== undefined && as !== null) {
       if (setUser) setUser(c, user)
-      else hold(c, context, user)
+      else hold(c, as, user)
     }
     // Set before, because it is cheap and some servers need it; seen to afterwards, because handlers lose it.
     if (headers !== null) announce(c, headers)
-    const going = adapter.run(context, next)
+    const going = adapter.run(as, next)
     await (trace === null ? going : traced(c, going, trace))
     if (headers !== null) seeTo(c, headers)
     if (!getActor && !byToken && !actor && lateLogin.mayTell())
       lateLogin.tell(c.get(userProperty as never) != null)
   }
 
-  /** The slot stays the target: what runs later may enrich the record, not bring the admin back. */
-  function hold(c: Context, context: Impersonation<User>, target: User): void {
+  /** The slot stays who the request runs as: what runs later may enrich the record, not bring the admin back. */
+  function hold(c: Context, context: RequestContext<User>, target: User): void {
     c.set(userProperty as never, target as never)
     const { set } = c
     c.set = (key: string, value: unknown) => {
@@ -190,6 +202,24 @@ export function guarded(kind: Guardrail): MiddlewareHandler {
   checkKind('guarded', kind)
   return async function guarded(c, next) {
     const refusal = markedRoute(c.get('impersonation'), kind)
+    return refusal ? send(c, refusal.getResponse()) : next()
+  }
+}
+
+/**
+ * Lets requests with an API token through where it has these scopes, all of them: put it before the handler.
+ * Whoever came by a login passes; nobody is answered 401.
+ *
+ * @throws {TypeError} when that can be no scope
+ * @example
+ * ```ts
+ * app.post('/files', requireScope('upload'), upload)
+ * ```
+ */
+export function requireScope(...scopes: string[]): MiddlewareHandler {
+  checkScopes('requireScope', scopes)
+  return async function requireScope(c, next) {
+    const refusal = scopedRoute(c.get('apiToken'), nobody.has(c), scopes)
     return refusal ? send(c, refusal.getResponse()) : next()
   }
 }

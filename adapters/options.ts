@@ -1,4 +1,4 @@
-import { type Adapter, type Impersonation, overwritten } from '../src/adapter.ts'
+import { type Adapter, overwritten, type RequestContext } from '../src/adapter.ts'
 
 /** What every adapter takes beside the engine. */
 export interface AdapterOptions<Req, User> {
@@ -41,22 +41,23 @@ export function faultOf(error: unknown): Error {
 
 interface Hold {
   readonly adapter: Pick<Adapter<never, unknown>, 'isTarget'>
-  readonly context: Impersonation<unknown>
+  readonly context: RequestContext<unknown>
   user: unknown
 }
 
 const held = Symbol('onbehalf.user')
 const accessors = new Map<string, PropertyDescriptor>()
 
-/** The slot stays the target: what runs later may enrich the record, not bring the admin back. */
+/** The slot stays who the request runs as: what runs later may enrich the record, not bring the admin back. */
 export function hold<User>(
   adapter: Pick<Adapter<never, User>, 'isTarget'>,
   request: object,
   slot: string,
-  context: Impersonation<User>,
+  context: RequestContext<User>,
 ): void {
   const kept = request as { [held]?: Hold }
-  kept[held] = { adapter, context, user: context.target }
+  const user = 'owner' in context ? context.owner : context.target
+  kept[held] = { adapter, context, user }
   Object.defineProperty(request, slot, accessorOf(slot))
 }
 

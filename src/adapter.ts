@@ -1,16 +1,18 @@
-import type { ImpersonationError } from './errors.ts'
+import { ImpersonationError } from './errors.ts'
 import { refusalAt } from './pipeline/live.ts'
-import type { Guardrail, Impersonation } from './types.ts'
+import { lacking } from './pipeline/scopes.ts'
+import type { ApiTokenContext, Guardrail, Impersonation } from './types.ts'
 import { warnOnce } from './warnings.ts'
 
 /** What adapters are made of, beside the engine's three calls. */
 export type { Trace } from './audit/trail.ts'
-export type { Adapter, Entrance } from './entrance.ts'
+export type { Adapter, Entrance, RequestContext } from './entrance.ts'
 export type { ImpersonationEngine } from './impersonation.ts'
 export type { RequestView } from './pipeline/identify.ts'
 export type { KnownRoute } from './pipeline/known-routes.ts'
+export { checkScopes } from './pipeline/scopes.ts'
 export { checkKind } from './pipeline/walls.ts'
-export type { Guardrail, Impersonation } from './types.ts'
+export type { ApiTokenContext, Guardrail, Impersonation } from './types.ts'
 
 /**
  * What becomes of a request that has reached a route marked as guarded, given what the adapter has put
@@ -22,22 +24,46 @@ export function markedRoute(
   kind: Guardrail,
 ): ImpersonationError | null {
   if (context !== undefined) return context && refusalAt(context, kind)
-  const message =
+  throw notMounted(
     `a route guarded as "${kind}" was reached by a request that the impersonation middleware has not seen; ` +
-    'it was stopped. Mount impersonate(impersonation) above that route'
+      'it was stopped. Mount impersonate(impersonation) above that route',
+  )
+}
+
+/**
+ * What becomes of a request that has reached a route which wants scopes: its refusal, or null. A login passes
+ * with whatever its user may; nobody does not.
+ * @param token what the adapter has put on the request; undefined where it did not see it, or there are no API tokens
+ * @param isNobody whether nobody was logged in
+ * @throws {Error} ONBEHALF_NOT_MOUNTED
+ */
+export function scopedRoute(
+  token: ApiTokenContext<unknown> | null | undefined,
+  isNobody: boolean,
+  scopes: readonly string[],
+): ImpersonationError | null {
+  if (token === null && isNobody) return new ImpersonationError('unauthenticated')
+  if (token !== undefined) return lacking(token, scopes)
+  throw notMounted(
+    `a route that wants the scope "${scopes.join(' ')}" was reached by a request that the impersonation middleware ` +
+      'has not seen, or the option "apiTokens" is missing; it was stopped. Mount impersonate(impersonation) above that route',
+  )
+}
+
+function notMounted(message: string): Error {
   warnOnce('ONBEHALF_NOT_MOUNTED', message)
-  throw wiringError('ONBEHALF_NOT_MOUNTED', message)
+  return wiringError('ONBEHALF_NOT_MOUNTED', message)
 }
 
 function wiringError(code: string, message: string): Error {
   return Object.assign(new Error(message), { code, status: 500, statusCode: 500 })
 }
 
-/** The fault of a layer that puts somebody else into the user slot of an impersonated request. */
+/** The fault of a layer that puts somebody else into the user slot than the one whom the request runs as. */
 export function overwritten(slot: string): Error {
   const message =
-    `something put another user, or another organisation, into "${slot}" during an impersonation; the request was ` +
-    'stopped, because it would have run as somebody else than the target. Mount the middleware after ' +
+    `something put another user, or another organisation, into "${slot}" during an impersonation, or a request with ` +
+    'an API token; the request was stopped, because it would have run as somebody else. Mount the middleware after ' +
     'everything that logs users in or picks their organisation'
   warnOnce('ONBEHALF_USER_OVERWRITTEN', message)
   return wiringError('ONBEHALF_USER_OVERWRITTEN', message)

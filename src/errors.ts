@@ -52,6 +52,7 @@ export const errorTable = {
   target_already_impersonated: [409, 'Somebody else is impersonating this user already.'],
   grant_already_in_use: [409, 'This grant is in use already.'],
   grant_not_granted: [409, 'This grant was not granted.'],
+  token_not_active: [409, 'This token was revoked, has expired, or was rotated already.'],
   request_not_pending: [409, 'This request was decided already.'],
   impersonation_state_changed: [
     409,

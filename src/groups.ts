@@ -1,3 +1,4 @@
+import { checkApiTokens } from './api-tokens/option.ts'
 import { checkAudit } from './audit-option.ts'
 import { isRecord, noOthers, positive, want, wantSection } from './checks.ts'
 import { notificationKinds } from './notify/notification.ts'
@@ -27,6 +28,7 @@ export function checkGroups<User extends object>(
     ...checkAudit(options.audit, store),
     impersonationTokens:
       options.impersonationTokens && checkImpersonationTokens(options.impersonationTokens),
+    apiTokens: checkApiTokens<User>(options.apiTokens, store),
   }
 }
 

@@ -1,8 +1,10 @@
+import { presentedApiToken } from './api-tokens/presented.ts'
 import { noMeta } from './audit/events.ts'
 import { createRecorder } from './audit/recorder.ts'
 import { createClock } from './clock.ts'
 import { type Adapter, createAdapter } from './entrance.ts'
 import type { RouteCall } from './http/router.ts'
+import type { ApiTokens } from './lifecycle/api-tokens.ts'
 import type { Approvals } from './lifecycle/approvals.ts'
 import type { Audit } from './lifecycle/audit.ts'
 import type { BreakGlass } from './lifecycle/break-glass.ts'
@@ -13,6 +15,7 @@ import type { Grants } from './lifecycle/grants.ts'
 import type { HistoryEntry } from './lifecycle/history.ts'
 import { createJudge } from './lifecycle/judge.ts'
 import {
+  apiTokenVerbs,
   approvalVerbs,
   auditVerbs,
   breakGlassVerbs,
@@ -31,11 +34,13 @@ import type { Verbs } from './lifecycle/verbs.ts'
 import { createPost, type Outbox } from './notify/post.ts'
 import type { ImpersonationOptions } from './options.ts'
 import { createPeople } from './people.ts'
+import { createApiTokenDoor } from './pipeline/api-token-door.ts'
 import { type Context, createContext } from './pipeline/context.ts'
 import type { RequestView } from './pipeline/identify.ts'
 import { type KnownRoute, unusedPatterns, warnOfUnused } from './pipeline/known-routes.ts'
 import { createLives } from './pipeline/live.ts'
 import { createResolve } from './pipeline/resolve.ts'
+import { createScopeWall, type ScopeWall } from './pipeline/scopes.ts'
 import { createTokenDoor } from './pipeline/token-door.ts'
 import { createTracing } from './pipeline/tracing.ts'
 import { createBlock, createWalls, type Walls } from './pipeline/walls.ts'
@@ -53,9 +58,10 @@ import { presentedToken } from './tokens/presented.ts'
 import { warnOnce } from './warnings.ts'
 
 /** The engine: made once, handed to an adapter, asked by handlers. */
-export interface ImpersonationEngine<User extends object>
-  extends Context<User>,
+export interface ImpersonationEngine<User extends object, Scope extends string = string>
+  extends Context<User, Scope>,
     Walls,
+    ScopeWall<Scope>,
     Who<User>,
     Carry {
   /** Start, stop, list, revoke … from code; each verb checks who calls, as the routes do. */
@@ -66,13 +72,15 @@ export interface ImpersonationEngine<User extends object>
   readonly breakGlass: BreakGlass<User>
   /** Four eyes: request, approve, deny … from code, as the routes do. */
   readonly approvals: Approvals<User>
+  /** API tokens: issue, list, rotate, revoke … from code; each verb checks who calls, as the routes do. */
+  readonly tokens: ApiTokens<User>
   /** Every time somebody was in the caller's account, newest first. */
   history(caller: Caller<User>, page: Page): Promise<HistoryEntry[]>
   /** Where the routes are, below the place where the middleware is mounted. */
   readonly basePath: string
   /**
-   * Whether an `Authorization` header carries an impersonation token: then the host's own login is to leave
-   * the request alone. False where `impersonationTokens` is off. Proves nothing: the middleware does.
+   * Whether an `Authorization` header carries an impersonation or API token: then the host's own login is to
+   * leave the request alone. Each counts where its option is on. Proves nothing: the middleware does.
    */
   carriesToken(authorization: string | null | undefined): boolean
   /** Somebody to call `sessions` as. @throws {TypeError} when the user can't be described */
@@ -128,13 +136,13 @@ export interface ImpersonationEngine<User extends object>
  * })
  * ```
  */
-export function createImpersonation<User extends object>(
-  options: ImpersonationOptions<User>,
-): ImpersonationEngine<User> {
+export function createImpersonation<User extends object, const Scope extends string = string>(
+  options: ImpersonationOptions<User, Scope>,
+): ImpersonationEngine<User, Scope> {
   const settings = readOptions(options)
   const { now, revocationLagMs } = settings
   const clock = createClock(now)
-  const context = createContext<User>(settings)
+  const context = createContext<User, Scope>(settings)
   // Whatever request it serves, the store's own work is nobody's: a guarded database must not refuse it.
   const nobody = <T>(work: () => T): T => context.run(null, work)
   const guarded = timed(guardStore(settings.store, settings.storeTimeoutMs, nobody))
@@ -156,6 +164,7 @@ export function createImpersonation<User extends object>(
   const changed = (actorId: string | null) => {
     resolve.invalidate(actorId)
     door?.invalidate(actorId)
+    apiDoor?.forget(actorId)
   }
 
   const endings = createEndings({ store, recorder, now, changed, over })
@@ -163,6 +172,7 @@ export function createImpersonation<User extends object>(
   const resolve = createResolve<User>({ settings, clock, judge, store, signals, lives, watched })
   const way = { clock, judge, store, signals, lives, watched, recorder, tracing }
   const door = createTokenDoor<User>(settings, way)
+  const apiDoor = createApiTokenDoor<User>(settings, { clock, people, store, watched })
   const expiry = createGrantExpiry({ store, endings, now })
   const requestExpiry = createRequestExpiry({ store, now })
   const reaper = createReaper({ store, judge, recorder, expiry, requestExpiry })
@@ -180,7 +190,7 @@ export function createImpersonation<User extends object>(
     const { createVerbs } = await import('./lifecycle/verbs.ts')
     const expiries = { expiry, requestExpiry, reap: reaper.reap }
     const tokens = door?.tokens ?? null
-    const news = { recorder, changed, over, tokens }
+    const news = { recorder, changed, over, tokens, apiTokens: apiDoor }
     const parts = { settings, store, people, judge, endings, ...news, ...expiries }
     loaded ??= createVerbs<User>(parts)
     return loaded
@@ -188,7 +198,8 @@ export function createImpersonation<User extends object>(
   let loaded: Verbs<User> | undefined
   const route = async (call: RouteCall<User>) => {
     const { createRouter } = await import('./http/router.ts')
-    router ??= createRouter({ settings, people, recorder, ...(await verbs()) })
+    const authenticate = apiDoor?.authenticate ?? null
+    router ??= createRouter({ settings, people, recorder, authenticate, ...(await verbs()) })
     return router(call)
   }
   let router: ((call: RouteCall<User>) => Promise<Response>) | undefined
@@ -210,6 +221,7 @@ export function createImpersonation<User extends object>(
       invalidate: changed,
       healthy(up) {
         door?.watchIs(up)
+        apiDoor?.watchIs(up)
         resolve.watchIs(up)
       },
     })
@@ -223,11 +235,13 @@ export function createImpersonation<User extends object>(
   return Object.freeze({
     ...context,
     ...createWalls(context.current, block),
+    ...createScopeWall(context.apiToken, settings.apiTokens?.scopes),
     ...createWho(context, people),
     ...createCarry({ context, store, judge, lives }),
     basePath: settings.basePath,
     carriesToken: (authorization: string | null | undefined) =>
-      door !== null && presentedToken(authorization ?? undefined) !== null,
+      (door !== null && presentedToken(authorization ?? undefined) !== null) ||
+      (apiDoor !== null && presentedApiToken(authorization ?? undefined, apiDoor.prefix) !== null),
     sessions: later<Sessions<User>>(sessionVerbs, async () => (await verbs()).sessions),
     grants: later<Grants<User>>(grantVerbs, async () => (await verbs()).grants),
     breakGlass: later<BreakGlass<User>>(breakGlassVerbs, async () => (await verbs()).breakGlass),
@@ -237,11 +251,13 @@ export function createImpersonation<User extends object>(
       async () => (await verbs()).testSessions,
     ),
     audit: later<Audit<User>>(auditVerbs, async () => (await verbs()).audit),
+    tokens: later<ApiTokens<User>>(apiTokenVerbs, async () => (await verbs()).apiTokens),
     history: async (caller: Caller<User>, page: Page) => (await verbs()).history(caller, page),
     caller: (user: User) => ({ user, profile: people.profile(user), meta: noMeta }),
     async userChanged(userId: string) {
       resolve.forget(userId)
       door?.forget(userId)
+      apiDoor?.forget(userId)
       await reaper.review({ actorId: userId })
       await reaper.review({ targetUserId: userId })
     },
@@ -271,6 +287,7 @@ export function createImpersonation<User extends object>(
       signals.close()
       watched.close()
       await tracing?.flush()
+      await apiDoor?.flush()
       await post.close()
       await unwatch?.()
       await settings.store.close?.()
@@ -288,6 +305,7 @@ export function createImpersonation<User extends object>(
         route,
         begin,
         byToken: door?.byToken ?? null,
+        apiTokens: apiDoor,
       }
       return createAdapter<Req, User>(parts, view)
     },

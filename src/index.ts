@@ -1,5 +1,11 @@
+export type {
+  ApiTokenOptions,
+  ServiceOptions,
+  UserPage,
+  UserQuery,
+} from './api-tokens/option.ts'
 export type { RequestMeta } from './audit/events.ts'
-export type { Adapter, Entrance } from './entrance.ts'
+export type { Adapter, Entrance, RequestContext } from './entrance.ts'
 export {
   type ErrorCode,
   errorTable,
@@ -8,6 +14,9 @@ export {
   isImpersonationError,
 } from './errors.ts'
 export { createImpersonation, type ImpersonationEngine } from './impersonation.ts'
+export type { IssuedApiToken } from './lifecycle/api-token-changes.ts'
+export type { ApiTokenRequest } from './lifecycle/api-token-terms.ts'
+export type { ApiTokens, UsersFound } from './lifecycle/api-tokens.ts'
 export type { ApprovalRequest, Approvals } from './lifecycle/approvals.ts'
 export type { BreakGlass, BreakGlassRequest } from './lifecycle/break-glass.ts'
 export type { Carry, Snapshot } from './lifecycle/carry.ts'
@@ -44,6 +53,7 @@ export type { HeaderPlan } from './pipeline/headers.ts'
 export type { PeekedBody, RequestView } from './pipeline/identify.ts'
 export type { KnownRoute } from './pipeline/known-routes.ts'
 export type { RoutePattern } from './pipeline/patterns.ts'
+export type { ScopeWall } from './pipeline/scopes.ts'
 export type { SqlSettings } from './pipeline/sql-settings.ts'
 export type { Walls } from './pipeline/walls.ts'
 export type { AuditFields, LogFields, Who } from './pipeline/who.ts'

@@ -1,3 +1,4 @@
+import type { ApiTokenOptions } from './api-tokens/option.ts'
 import type { ConsentRule } from './lifecycle/consent.ts'
 import type { Notifier } from './notify/notification.ts'
 import type { Classification, ClassifyRequest } from './pipeline/classify.ts'
@@ -9,7 +10,7 @@ import type { AccessLevel, Action, AuditEvent, Guardrail } from './types.ts'
 type Awaitable<T> = T | Promise<T>
 
 /** What `createImpersonation` takes. Three are required; each of the others has a safe default. */
-export interface ImpersonationOptions<User extends object> {
+export interface ImpersonationOptions<User extends object, Scope extends string = string> {
   /** Where sessions and audit events live: `sqliteStore`, `kyselyStore`, `memoryStore` or your own. */
   store: Store
 
@@ -114,7 +115,7 @@ export interface ImpersonationOptions<User extends object> {
     readonly authTime: (request: unknown, user: NoInfer<User>) => number | undefined
   }
 
-  /** How many sessions an actor may start within `perMs`; false for any number. @default { starts: 30, perMs: 3_600_000 } */
+  /** How many sessions an actor may start within `perMs`, and how many API tokens issue; false for any number. @default { starts: 30, perMs: 3_600_000 } */
   rateLimit?: { readonly starts: number; readonly perMs: number } | false
 
   /**
@@ -160,6 +161,13 @@ export interface ImpersonationOptions<User extends object> {
    * @default off
    */
   impersonationTokens?: ImpersonationTokenOptions
+
+  /**
+   * Switches API tokens on: credentials of users for their programs, issued and taken back by whoever may
+   * `issue_token`. Needs a store with tokens. See {@link ApiTokenOptions}.
+   * @default off
+   */
+  apiTokens?: ApiTokenOptions<NoInfer<User>, Scope>
 
   /** What becomes of audit events beside being stored, which they always are. */
   audit?: AuditOptions

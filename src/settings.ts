@@ -39,6 +39,7 @@ const known = [
   'notifier',
   'audit',
   'impersonationTokens',
+  'apiTokens',
   'displayActor',
   'allowedOrigins',
   'secureCookie',

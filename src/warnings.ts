@@ -35,6 +35,8 @@ export type WarningCode =
   | 'ONBEHALF_OTHER_USER'
   /** A route is marked as guarded, but the middleware has not run for it. */
   | 'ONBEHALF_NOT_MOUNTED'
+  /** A route wants a scope that no API token can have. */
+  | 'ONBEHALF_UNKNOWN_SCOPE'
   /** A route pattern means no route that the app has. */
   | 'ONBEHALF_UNUSED_PATTERN'
   /** A message, the removal of a test user, or an event for the sink, was tried too often and given up. */

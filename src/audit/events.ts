@@ -2,6 +2,7 @@ import type { ErrorCode } from '../errors.ts'
 import type { TrailHead } from '../stores/trail.ts'
 import type {
   AccessRequest,
+  ApiToken,
   AuditEvent,
   EventAction,
   Grant,
@@ -120,6 +121,39 @@ export function requestEvent(
       access_request_id: request.id,
       access_level: request.accessLevel,
       expires_at: request.expiresAt,
+      ...details,
+    },
+  }
+}
+
+/** The event of a change of an API token: never the token, nor its name, which people write. */
+export function tokenEvent(
+  action: Extract<EventAction, `token.${string}`>,
+  token: ApiToken,
+  actor: UserProfile,
+  at: number,
+  meta: RequestMeta,
+  details: Details = noDetails,
+): AuditEvent {
+  return {
+    id: crypto.randomUUID(),
+    at,
+    action,
+    outcome: 'success',
+    code: null,
+    actorId: actor.id,
+    targetUserId: token.userId,
+    actorOrgId: actor.orgId,
+    targetOrgId: token.userOrgId,
+    sessionId: null,
+    grantId: null,
+    reason: null,
+    ...meta,
+    details: {
+      token_id: token.id,
+      token_prefix: token.prefix,
+      scopes: token.scopes.join(' '),
+      expires_at: token.expiresAt,
       ...details,
     },
   }

@@ -15,6 +15,7 @@ export interface Recorder {
 
 const floodPerMinute = 60
 const mostOwed = 10_000
+const mostOfOneInstant = 1000
 
 export function createRecorder(store: GuardedStore): Recorder {
   const floods = new LRUCache<string, { since: number; stored: number; suppressed: number }>({
@@ -60,11 +61,15 @@ export function createRecorder(store: GuardedStore): Recorder {
     }
   }
 
-  /** A session has one event of each way to end. */
-  async function isStored({ action, sessionId }: AuditEvent): Promise<boolean> {
-    if (sessionId === null) return false
-    const found = await store.listEvents({ action, sessionId }, { limit: 1 })
-    return found.length > 0
+  /** A session has one event of each way to end; what belongs to none is known by its id. */
+  async function isStored({ id, at, action, sessionId }: AuditEvent): Promise<boolean> {
+    if (sessionId !== null)
+      return (await store.listEvents({ action, sessionId }, { limit: 1 })).length > 0
+    const then = await store.listEvents(
+      { action, from: at, to: at + 1 },
+      { limit: mostOfOneInstant },
+    )
+    return then.some((event) => event.id === id)
   }
 
   return {

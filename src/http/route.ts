@@ -2,10 +2,14 @@ import type { RequestMeta } from '../audit/events.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { Caller } from '../lifecycle/start.ts'
 import type { Verbs } from '../lifecycle/verbs.ts'
-import type { Session } from '../types.ts'
+import type { ApiTokenContext, Session } from '../types.ts'
 import type { shapes } from './schemas.ts'
 
 export type Shapes = typeof shapes
+
+// The routes don't look at the host's users, so they take callers of any kind.
+// biome-ignore lint/suspicious/noExplicitAny: the engine is generic in the user, the table is not
+type AnyUser = any
 
 /** A route, as data: what a reviewer, the router and the OpenAPI document all read. */
 export interface Route {
@@ -15,7 +19,14 @@ export interface Route {
   /** `login`: whoever is logged in; the verb itself decides whether they may. */
   readonly who: 'anybody' | 'login'
   /** The routes of a feature that is switched off are not there. */
-  readonly feature?: 'consent' | 'breakGlass' | 'approvals' | 'sandbox' | 'tokens'
+  readonly feature?:
+    | 'consent'
+    | 'breakGlass'
+    | 'approvals'
+    | 'sandbox'
+    | 'tokens'
+    | 'apiTokens'
+    | 'listUsers'
   readonly summary: string
   readonly body?: keyof Shapes & `${string}Body`
   readonly query?: keyof Shapes & `${string}Query`
@@ -34,11 +45,13 @@ export interface Route {
     session: Session,
     meta: RequestMeta,
   ): Promise<Response>
+  /** For a request that carries an API token; where it is not there, that is refused. */
+  byApiToken?(
+    call: Omit<Call, 'caller' | 'query'>,
+    token: ApiTokenContext<AnyUser>,
+    meta: RequestMeta,
+  ): Promise<Response>
 }
-
-// The routes don't look at the host's users, so they take callers of any kind.
-// biome-ignore lint/suspicious/noExplicitAny: the engine is generic in the user, the table is not
-type AnyUser = any
 
 export interface Call extends Verbs<AnyUser> {
   readonly request: Request

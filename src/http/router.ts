@@ -5,6 +5,7 @@ import type { Verbs } from '../lifecycle/verbs.ts'
 import type { People } from '../people.ts'
 import { cookieName, pinHeader, readPin } from '../pipeline/identify.ts'
 import type { Settings } from '../settings.ts'
+import type { ApiTokenContext } from '../types.ts'
 import { warnOnce } from '../warnings.ts'
 import { readJson } from './body.ts'
 import { clearCookie } from './cookie.ts'
@@ -23,6 +24,8 @@ export interface RouteCall<User> {
   readonly actor: User | null | undefined
   /** The impersonation token that the request carries: then that is who is there. */
   readonly token: string | null
+  /** The API token that the request carries: then its owner's program is there. */
+  readonly apiToken: string | null
   readonly secure: boolean
   readonly ip: string | undefined
   readonly twoLogins: boolean
@@ -34,13 +37,15 @@ interface Parts<User extends object> extends Verbs<User> {
   readonly settings: Settings<User>
   readonly people: People<User>
   readonly recorder: Recorder
+  /** Whose API token it is; null where there are none. */
+  readonly authenticate: ((token: string) => Promise<ApiTokenContext<User>>) | null
 }
 
 const schemas = () => import('./schemas.ts')
 
 /** Answers the routes: the same Response on every framework. Never rejects for a refusal. */
 export function createRouter<User extends object>(parts: Parts<User>) {
-  const { settings, people, recorder, ...verbs } = parts
+  const { settings, people, recorder, authenticate, ...verbs } = parts
   const routes = routesWith(featuresOf(settings))
 
   async function answer(call: RouteCall<User>): Promise<Response> {
@@ -70,6 +75,7 @@ export function createRouter<User extends object>(parts: Parts<User>) {
     if (route.who === 'anybody')
       return route.run({ ...input, caller: null as never, body: undefined, query: {} })
     if (call.token !== null) return withToken(call.token, call, route, input)
+    if (call.apiToken !== null) return withApiToken(call.apiToken, call, route, input)
     const caller = callerOf(call, route)
     const body = route.method === 'POST' ? await readBody(route, request) : undefined
     const query = await readQuery(route, request)
@@ -88,6 +94,29 @@ export function createRouter<User extends object>(parts: Parts<User>) {
     if (route.byToken) return route.byToken(input, session, meta)
     const error = new ImpersonationError('nested_impersonation')
     if (route.audited) recorder.note(refusedByToken(settings.now(), error.code, session, meta))
+    throw error
+  }
+
+  /** An API token is good for its owner's requests: of these routes it may do what is made for it, and no more. */
+  async function withApiToken(
+    text: string,
+    { request, ip }: RouteCall<User>,
+    route: Route,
+    input: Omit<Call, 'caller' | 'body' | 'query'>,
+  ): Promise<Response> {
+    if (!authenticate) throw new ImpersonationError('token_invalid')
+    const token = await authenticate(text)
+    const meta = metaOf(request, ip)
+    if (route.byApiToken) {
+      const body = route.method === 'POST' ? await readBody(route, request) : undefined
+      return route.byApiToken({ ...input, body }, token, meta)
+    }
+    const error = new ImpersonationError('not_allowed', {
+      message: 'An API token is not for this: log in.',
+    })
+    const owner = people.profile(token.owner)
+    const attempt = { targetUserId: null, reason: null }
+    if (route.audited) recorder.note(refusedEvent(settings.now(), error.code, owner, attempt, meta))
     throw error
   }
 
@@ -135,6 +164,8 @@ function featuresOf<User extends object>(settings: Settings<User>): ReadonlySet<
     approvals: settings.approvals !== undefined,
     sandbox: settings.sandbox !== undefined,
     tokens: settings.impersonationTokens !== undefined,
+    apiTokens: settings.apiTokens !== undefined,
+    listUsers: settings.apiTokens?.listUsers !== undefined,
   }
   return new Set((Object.keys(on) as Feature[]).filter((feature) => on[feature]))
 }

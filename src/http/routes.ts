@@ -5,6 +5,7 @@ import { grantRoutes } from './grant-routes.ts'
 import { json } from './json.ts'
 import type { Route } from './route.ts'
 import { sessionRoutes } from './session-routes.ts'
+import { tokenRoutes } from './token-routes.ts'
 
 /** The table of everything that is answered below `basePath`. */
 export const routes: readonly Route[] = [
@@ -12,6 +13,7 @@ export const routes: readonly Route[] = [
   ...grantRoutes,
   ...breakGlassRoutes,
   ...approvalRoutes,
+  ...tokenRoutes,
   ...auditRoutes,
   {
     method: 'GET',

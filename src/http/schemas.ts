@@ -5,6 +5,7 @@ import * as grants from './schemas/grants.ts'
 import { none, page, string } from './schemas/parts.ts'
 import * as requests from './schemas/requests.ts'
 import * as sessions from './schemas/sessions.ts'
+import * as tokens from './schemas/tokens.ts'
 
 /**
  * Every body and query of the routes, and every answer, as zod sees it. This file is loaded with the
@@ -26,6 +27,7 @@ export const shapes = {
   ...grants,
   ...requests,
   ...audit,
+  ...tokens,
   noQuery: none,
   pageQuery: z.strictObject(page),
 } as const

@@ -1,9 +1,10 @@
 import { ImpersonationError } from '../errors.ts'
+import type { IssuedApiToken } from '../lifecycle/api-token-changes.ts'
 import type { HistoryEntry } from '../lifecycle/history.ts'
 import type { Started } from '../lifecycle/opening.ts'
 import type { SessionState } from '../lifecycle/sessions.ts'
 import type { Place } from '../stores/store.ts'
-import type { AccessRequest, Grant, Session, TrailAction, UserProfile } from '../types.ts'
+import type { AccessRequest, ApiToken, Grant, Session, TrailAction, UserProfile } from '../types.ts'
 
 /** The nouns as they travel: snake_case, instants as ISO 8601 in UTC with milliseconds. */
 
@@ -93,6 +94,33 @@ export function historyToWire({ session, actor, actions }: HistoryEntry) {
   }
 }
 
+/** The one answer that holds a token. */
+export function issuedTokenToWire({ token, secret }: IssuedApiToken) {
+  const { id, ...rest } = commonOf(token)
+  return { id, token: secret, ...rest }
+}
+
+export function tokenToWire(token: ApiToken) {
+  return {
+    ...commonOf(token),
+    last_used_at: instantOrNull(token.lastUsedAt),
+    revoked_at: instantOrNull(token.revokedAt),
+    issued_by: token.issuedBy,
+  }
+}
+
+function commonOf(token: ApiToken) {
+  return {
+    id: token.id,
+    prefix: token.prefix,
+    user_id: token.userId,
+    name: token.name,
+    scopes: token.scopes,
+    created_at: instant(token.createdAt),
+    expires_at: instant(token.expiresAt),
+  }
+}
+
 export function actionToWire(action: TrailAction) {
   return {
     seq: action.seq,
@@ -124,7 +152,7 @@ export function startedToWire(
   }
 }
 
-function userToWire({ id, email, name, orgId, role }: UserProfile) {
+export function userToWire({ id, email, name, orgId, role }: UserProfile) {
   return { id, email, name, org_id: orgId, role }
 }
 

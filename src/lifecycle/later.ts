@@ -1,3 +1,4 @@
+import type { ApiTokens } from './api-tokens.ts'
 import type { Approvals } from './approvals.ts'
 import type { Audit } from './audit.ts'
 import type { BreakGlass } from './break-glass.ts'
@@ -58,6 +59,17 @@ export const auditVerbs: Names<Audit<never>> = {
   checkpoint: true,
   prune: true,
   erase: true,
+}
+
+export const apiTokenVerbs: Names<ApiTokens<never>> = {
+  issue: true,
+  list: true,
+  revoke: true,
+  rotate: true,
+  rotateOwn: true,
+  users: true,
+  mine: true,
+  revokeMine: true,
 }
 
 export const approvalVerbs: Names<Approvals<never>> = {

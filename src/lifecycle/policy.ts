@@ -24,7 +24,11 @@ export interface StartPolicy<User> {
     targetOrgId?: string,
   ): Promise<{ readonly user: User; readonly profile: UserProfile }>
   /** Does the work; a refusal is put on record. */
-  onRecord<T>(caller: Caller<User>, attempt: Attempt, work: () => Promise<T>): Promise<T>
+  onRecord<T>(
+    caller: Pick<Caller<User>, 'profile' | 'meta'>,
+    attempt: Attempt,
+    work: () => Promise<T>,
+  ): Promise<T>
 }
 
 interface Attempt {
@@ -88,7 +92,8 @@ export function createPolicy<User extends object>(parts: Parts<User>): StartPoli
   }
 }
 
-const refusalOf = {
+/** Why somebody is no target, as a refusal. */
+export const refusalOf = {
   target_gone: 'target_not_found',
   target_inactive: 'target_inactive',
   target_privileged: 'target_protected',

@@ -3,9 +3,9 @@ import type { People } from '../people.ts'
 import type { Session } from '../types.ts'
 import type { Caller } from './start.ts'
 
-type Watching = 'list' | 'revoke'
+type Watching = 'list' | 'revoke' | 'issue_token'
 
-/** Whose sessions somebody may see and end: everybody's, or those into their own organisation. */
+/** Whose sessions, or tokens, somebody may see and end: everybody's, or those in their own organisation. */
 export interface Reach<User> {
   /**
    * Null for everybody's, else the organisation. Who may do it in general is asked without a target;
@@ -13,8 +13,12 @@ export interface Reach<User> {
    * @throws {ImpersonationError} not_allowed
    */
   scope(caller: Caller<User>, action: Watching): Promise<string | null>
-  /** Whether somebody with an organisation for a scope reaches this session. */
-  covers(caller: Caller<User>, action: Watching, session: Session): Promise<boolean>
+  /** Whether somebody with an organisation for a scope reaches what concerns this target. */
+  covers(
+    caller: Caller<User>,
+    action: Watching,
+    whose: Pick<Session, 'targetUserId' | 'targetOrgId'>,
+  ): Promise<boolean>
 }
 
 export function createReach<User extends object>(people: People<User>): Reach<User> {

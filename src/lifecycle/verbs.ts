@@ -1,8 +1,10 @@
 import type { Recorder } from '../audit/recorder.ts'
 import type { People } from '../people.ts'
+import type { ApiTokenDoor } from '../pipeline/api-token-door.ts'
 import type { Settings } from '../settings.ts'
 import type { GuardedStore } from '../stores/guarded.ts'
 import type { Tokens } from '../tokens/tokens.ts'
+import { type ApiTokens, createApiTokens } from './api-tokens.ts'
 import { type Approvals, createApprovals } from './approvals.ts'
 import { createApprovers } from './approvers.ts'
 import { type Audit, createAudit } from './audit.ts'
@@ -32,6 +34,7 @@ export interface Verbs<User> {
   readonly testSessions: TestSessions<User>
   readonly audit: Audit<User>
   readonly tokenSessions: TokenSessions
+  readonly apiTokens: ApiTokens<User>
 }
 
 export interface VerbParts<User extends object> {
@@ -47,6 +50,8 @@ export interface VerbParts<User extends object> {
   readonly over: (sessionId: string) => void
   /** Signs and verifies impersonation tokens; null where there are none. */
   readonly tokens: (() => Promise<Tokens>) | null
+  /** The way of API tokens; null where there are none. */
+  readonly apiTokens: ApiTokenDoor<User> | null
   /** A round of the reaper. */
   readonly reap: () => Promise<number>
 }
@@ -69,5 +74,6 @@ export function createVerbs<User extends object>(parts: VerbParts<User>): Verbs<
     testSessions: createTestSessions<User>(doors),
     audit: createAudit<User>(parts),
     tokenSessions,
+    apiTokens: createApiTokens<User>(doors),
   }
 }

@@ -1,7 +1,7 @@
 import type { Trace } from '../audit/trail.ts'
 import type { ImpersonationError } from '../errors.ts'
 import type { Signals } from '../lifecycle/signals.ts'
-import type { AccessLevel, Guardrail, Impersonation, Session } from '../types.ts'
+import type { AccessLevel, ApiTokenContext, Guardrail, Impersonation, Session } from '../types.ts'
 import { type HeaderPlan, impersonatingHeaders } from './headers.ts'
 import type { Block } from './walls.ts'
 
@@ -11,6 +11,8 @@ export interface Passage<User> {
   /** Always null here; the shape is shared with what adapters get, so that a hit makes no object. */
   readonly answer: null
   readonly context: Impersonation<User> | null
+  /** The API token that the request came with, which is never there together with `context`. */
+  readonly apiToken: ApiTokenContext<User> | null
   /** The user to put into the user slot; undefined leaves what the host's login put there. */
   readonly user: User | undefined
   readonly headers: HeaderPlan | null
@@ -22,7 +24,15 @@ export function refusedBy<User>(
   refusal: ImpersonationError,
   headers: HeaderPlan | null = null,
 ): Passage<User> {
-  return { refusal, answer: null, context: null, user: undefined, headers, trace: null }
+  return {
+    refusal,
+    answer: null,
+    context: null,
+    apiToken: null,
+    user: undefined,
+    headers,
+    trace: null,
+  }
 }
 
 /** A live session with what its requests need, made once and not per request. */
@@ -75,6 +85,7 @@ export function createLives(signals: Signals, block: Block): Lives {
         refusal: null,
         answer: null,
         context,
+        apiToken: null,
         user: target,
         headers: impersonatingHeaders(context.session),
         trace: null,

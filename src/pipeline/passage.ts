@@ -45,6 +45,7 @@ export function createPassage<Req, User extends object>(
     refusal: null,
     answer: null,
     context: null,
+    apiToken: null,
     user: undefined,
     headers: null,
     trace: null,

@@ -19,6 +19,7 @@ export interface Cached<V extends object, Hint> {
   /** Asks every load under way again; what is kept stays. */
   askAgain(): void
   values(): Iterable<V>
+  entries(): Iterable<[key: string, value: V]>
   readonly size: number
 }
 
@@ -104,6 +105,7 @@ export function createCache<V extends object, Hint>(parts: CacheParts<V, Hint>):
       }
     },
     values: () => entries.values(),
+    entries: () => entries.entries(),
     get size() {
       return entries.size
     },

@@ -53,6 +53,7 @@ export function memoryStore(): Store {
   const retention = createRetention({
     ...{ sessions, events, grants, requests: requests.requests, codes: requests.codes },
     ...{ deliveries: outbox.deliveries, links: chain.links },
+    ...{ tokens: tokens.tokens, tokenIds: tokens.ids },
     changed({ id, actorId }, after) {
       const left = (lapses.get(actorId) ?? []).flatMap((lapse) => {
         return lapse.id === id ? (after ?? []) : lapse

@@ -12,8 +12,8 @@ export interface SqliteStoreOptions {
 }
 
 /**
- * Keeps sessions, grants, requests, events and the outbox in an SQLite file of its own, by the driver
- * that Node brings along.
+ * Keeps sessions, grants, requests, events, the outbox and API tokens in an SQLite file of its own, by the
+ * driver that Node brings along.
  * The file and its tables are made before the first verb; any number of processes on one machine
  * may share it.
  *
@@ -102,6 +102,14 @@ export function sqliteStore(options: SqliteStoreOptions): FullStore & { close():
       readTrails: first(store.trail.readTrails),
       listActions: first(store.trail.listActions),
       countActions: first(store.trail.countActions),
+    },
+    tokens: {
+      createToken: first(store.tokens.createToken),
+      readToken: first(store.tokens.readToken),
+      findToken: first(store.tokens.findToken),
+      listTokens: first(store.tokens.listTokens),
+      changeToken: first(store.tokens.changeToken),
+      touchTokens: first(store.tokens.touchTokens),
     },
     retention: {
       surveyChain: first(store.retention.surveyChain),

@@ -70,8 +70,6 @@ export interface TokenFilter {
   /** The organisation in which it is theirs. */
   readonly orgId?: string
   readonly issuedBy?: string
-  /** `createdAt >= from` */
-  readonly from?: number
 }
 
 /** The verbs of the section `tokens`. */

@@ -166,7 +166,7 @@ describe('an unknown option is told by name', () => {
     ],
     ['audit.retention', { audit: { retention: 5 } }],
     // Features that are not there yet are no silent no-ops.
-    ['apiTokens', { apiTokens: {} }],
+
   ])('%s', (name, more) => {
     expect(() => make(more)).toThrow(TypeError)
     expect(() => make(more)).toThrow(`"${name}"`)

@@ -1,4 +1,4 @@
-import type { AccessRequest, AuditEvent, Delivery, Grant, Session } from '../../types.ts'
+import type { AccessRequest, ApiToken, AuditEvent, Delivery, Grant, Session } from '../../types.ts'
 import type { Link } from '../chain.ts'
 import { closedGrants, closedRequests } from '../closed.ts'
 import type { RetentionSection } from '../retention.ts'
@@ -12,12 +12,16 @@ export interface Kept {
   readonly codes: Map<string, number>
   readonly deliveries: Map<string, Delivery>
   readonly links: Link[]
+  readonly tokens: Map<string, ApiToken>
+  /** By hash. */
+  readonly tokenIds: Map<string, string>
   /** Told of each session that was changed, or deleted, for whatever else is kept of it. */
   readonly changed: (session: Session, after: Session | null) => void
 }
 
 export function createRetention(kept: Kept): RetentionSection {
   const { sessions, events, grants, requests, codes, deliveries, links, changed } = kept
+  const { tokens, tokenIds } = kept
 
   const isOver = ({ endedAt }: Session, before: number) => endedAt !== null && endedAt < before
 
@@ -57,6 +61,7 @@ export function createRetention(kept: Kept): RetentionSection {
         [requests, [...requests.values()].filter((one) => isClosed(one, closedRequests))],
         [deliveries, [...deliveries.values()].filter(isSettledBefore)],
         [codes, [...codes].flatMap(([id, at]) => (at < before ? [{ id }] : []))],
+        [tokens, [...tokens.values()].filter(isOfNoUse)],
       ] as const
 
       const taken = asManyAsFit(over, limit, ({ id }) => own.get(id)?.length ?? 0)
@@ -68,6 +73,7 @@ export function createRetention(kept: Kept): RetentionSection {
       gone.push(...lone.slice(0, limit))
       for (const { id } of gone) events.delete(id)
       for (const [map, rows] of others) for (const { id } of rows.slice(0, limit)) map.delete(id)
+      for (const [hash, id] of tokenIds) if (!tokens.has(id)) tokenIds.delete(hash)
       return {
         sessions: taken.length,
         events: gone.length,
@@ -81,6 +87,9 @@ export function createRetention(kept: Kept): RetentionSection {
       }
       function isSettledBefore({ status, settledAt }: Delivery): boolean {
         return status !== 'pending' && settledAt !== null && settledAt < before
+      }
+      function isOfNoUse({ revokedAt, expiresAt }: ApiToken): boolean {
+        return expiresAt < before || (revokedAt !== null && revokedAt < before)
       }
     },
 
@@ -142,6 +151,12 @@ export function createRetention(kept: Kept): RetentionSection {
           },
           () => false,
           (delivery) => deliveries.set(delivery.id, delivery),
+        ),
+        changesOf(
+          [...tokens.values()].filter((one) => one.userId === userId && one.name !== ''),
+          (token) => ({ ...token, name: '', revision: token.revision + 1 }),
+          () => false,
+          (token) => tokens.set(token.id, token),
         ),
       ]
       for (const puts of work) for (const put of puts.slice(0, limit)) put()

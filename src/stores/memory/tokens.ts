@@ -68,7 +68,6 @@ function matches(token: ApiToken, filter: TokenFilter): boolean {
   return (
     same(filter.userId, token.userId) &&
     same(filter.orgId, token.userOrgId) &&
-    same(filter.issuedBy, token.issuedBy) &&
-    token.createdAt >= (filter.from ?? Number.NEGATIVE_INFINITY)
+    same(filter.issuedBy, token.issuedBy)
   )
 }
