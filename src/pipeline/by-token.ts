@@ -71,11 +71,15 @@ export function createByToken<User extends object>(parts: ByTokenParts<User>): B
   async function load(sessionId: string, _: null, previous: Stands<User> | undefined) {
     for (let round = 0; round < 3; round++) {
       const loaded = await loadOnce(sessionId, round === 0 ? previous : undefined)
-      if (loaded.live === null || !clock.olderThan(loaded.judgedAt, longestLagMs)) return loaded
+      if (loaded.live === null || isRecent(loaded)) return loaded
     }
     const cause = new Error(`users are looked up more slowly than in ${longestLagMs} ms`)
     throw new ImpersonationError('impersonation_unavailable', { cause })
   }
+
+  /** The lookups took their time, and the store may have fallen silent meanwhile. */
+  const isRecent = ({ readAt, judgedAt }: Stands<User>) =>
+    !clock.olderThan(judgedAt, longestLagMs) && (readAt === judgedAt || watched.isHealthy())
 
   async function loadOnce(sessionId: string, previous: Stands<User> | undefined) {
     const judgedAt = clock.instant()

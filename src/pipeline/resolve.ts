@@ -70,12 +70,15 @@ export function createResolve<User extends object>(parts: Parts<User>): Resolve<
   async function load(actorId: string, actor: User, previous: Resolved<User> | undefined) {
     for (let round = 0; round < 3; round++) {
       const loaded = await loadOnce(actorId, actor, round === 0 ? previous : undefined)
-      // Whoever waited for a slow lookup gets no answer that was true too long ago.
-      if (loaded.live === null || !clock.olderThan(loaded.judgedAt, longestLagMs)) return loaded
+      if (loaded.live === null || isRecent(loaded)) return loaded
     }
     const cause = new Error(`users are looked up more slowly than in ${longestLagMs} ms`)
     throw new ImpersonationError('impersonation_unavailable', { cause })
   }
+
+  /** Whoever waited for a slow lookup gets no answer that was true too long ago; the store may have fallen silent. */
+  const isRecent = ({ readAt, judgedAt }: Resolved<User>) =>
+    !clock.olderThan(judgedAt, longestLagMs) && (readAt === judgedAt || watched.isHealthy())
 
   async function loadOnce(actorId: string, actor: User, previous: Resolved<User> | undefined) {
     const judgedAt = clock.instant()

@@ -493,6 +493,32 @@ describe('with a healthy watch', () => {
     expect((await world.send('root', post)).line).toBe('401 impersonation_revoked')
   })
 
+  it('what was read before it fell silent during a lookup serves nobody', async () => {
+    const line = bus()
+    let look = async () => {}
+    const { world } = counted(
+      {
+        async findUser(id) {
+          await look()
+          return world.users.get(id)
+        },
+      },
+      line.store,
+    )
+    const other = world.another()
+    const { id } = await world.start('root', 'alice')
+    await world.send('root')
+    line.healthy(true)
+    expect((await world.send('root')).ran).toBe('alice')
+    world.clock.tick(10 * second)
+    look = async () => {
+      look = async () => {}
+      line.healthy(false)
+      await other.sessions.revoke(world.caller('boss', other), id)
+    }
+    expect((await world.send('root', post)).line).toBe('401 impersonation_revoked')
+  })
+
   it.each([
     '',
     'nobody',

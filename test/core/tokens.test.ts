@@ -99,6 +99,38 @@ it('after a watch that was blind, everything is read again', async () => {
   for (const engine of [world.engine, other]) await engine.close()
 })
 
+it('what was read before the store fell silent during a lookup serves nobody', async () => {
+  const watchers: StoreWatcher[] = []
+  const store = {
+    ...memoryStore(),
+    watch(watcher: StoreWatcher) {
+      watchers.push(watcher)
+      watcher.healthy(true)
+      return () => {}
+    },
+  }
+  let look = async () => {}
+  const { world, mint } = tokens({
+    store,
+    async findUser(id) {
+      await look()
+      return world.users.get(id)
+    },
+  })
+  const other = world.another()
+  const { session, headers } = await mint()
+  const line = async () => (await world.send(null, { headers }, other)).line
+  expect(await line()).toBe('alice')
+  world.clock.tick(10 * second)
+  look = async () => {
+    look = async () => {}
+    for (const watcher of watchers) watcher.healthy(false)
+    await world.engine.sessions.revoke(world.caller('boss'), session.id)
+  }
+  expect(await line()).toBe('401 impersonation_revoked')
+  for (const engine of [world.engine, other]) await engine.close()
+})
+
 it('users that are looked up too slowly are nobody to run as', async () => {
   let slow = 0
   const { world, mint } = tokens({
