@@ -1,4 +1,4 @@
--- The tables of kyselyStore from 'onbehalf/kysely', version 5. Applying them twice does no harm.
+-- The tables of kyselyStore from 'onbehalf/kysely', version 6. Applying them twice does no harm.
 
 create table if not exists impersonation_sessions (
   id varchar(255) not null primary key,
@@ -173,3 +173,30 @@ create table if not exists impersonation_actions (
 ) engine = InnoDB default character set utf8mb4 collate utf8mb4_bin;
 
 insert ignore into impersonation_schema (version) values (5);
+
+create table if not exists impersonation_tokens (
+  id varchar(255) not null primary key,
+  hash varchar(64) not null,
+  user_id varchar(255) not null,
+  user_org_id varchar(255),
+  name text not null,
+  prefix text not null,
+  scopes text not null,
+  issued_by varchar(255) not null,
+  created_at bigint not null,
+  expires_at bigint not null,
+  last_used_at bigint,
+  revoked_at bigint,
+  revoked_by text,
+  replaced_by varchar(255),
+  revision integer not null,
+  constraint impersonation_tokens_hash unique (hash),
+  key impersonation_tokens_newest (created_at, id),
+  key impersonation_tokens_user (user_id, created_at, id),
+  key impersonation_tokens_org (user_org_id, created_at, id),
+  key impersonation_tokens_issuer (issued_by, created_at, id),
+  key impersonation_tokens_revoked (revoked_at),
+  key impersonation_tokens_expired (expires_at)
+) engine = InnoDB default character set utf8mb4 collate utf8mb4_bin;
+
+insert ignore into impersonation_schema (version) values (6);

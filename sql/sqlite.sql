@@ -1,4 +1,4 @@
--- The tables of kyselyStore from 'onbehalf/kysely', version 5. Applying them twice does no harm.
+-- The tables of kyselyStore from 'onbehalf/kysely', version 6. Applying them twice does no harm.
 
 create table if not exists impersonation_sessions (
   id varchar(255) not null primary key,
@@ -195,3 +195,36 @@ create table if not exists impersonation_actions (
 create index if not exists impersonation_actions_completes on impersonation_actions (session_id, completes, seq);
 
 insert into impersonation_schema (version) values (5) on conflict do nothing;
+
+create table if not exists impersonation_tokens (
+  id varchar(255) not null primary key,
+  hash varchar(64) not null,
+  user_id varchar(255) not null,
+  user_org_id varchar(255),
+  name text not null,
+  prefix text not null,
+  scopes text not null,
+  issued_by varchar(255) not null,
+  created_at bigint not null,
+  expires_at bigint not null,
+  last_used_at bigint,
+  revoked_at bigint,
+  revoked_by text,
+  replaced_by varchar(255),
+  revision integer not null,
+  constraint impersonation_tokens_hash unique (hash)
+);
+
+create index if not exists impersonation_tokens_newest on impersonation_tokens (created_at, id);
+
+create index if not exists impersonation_tokens_user on impersonation_tokens (user_id, created_at, id);
+
+create index if not exists impersonation_tokens_org on impersonation_tokens (user_org_id, created_at, id);
+
+create index if not exists impersonation_tokens_issuer on impersonation_tokens (issued_by, created_at, id);
+
+create index if not exists impersonation_tokens_revoked on impersonation_tokens (revoked_at);
+
+create index if not exists impersonation_tokens_expired on impersonation_tokens (expires_at);
+
+insert into impersonation_schema (version) values (6) on conflict do nothing;

@@ -83,6 +83,7 @@ const tables = Object.keys({
   impersonation_deliveries: true,
   impersonation_links: true,
   impersonation_actions: true,
+  impersonation_tokens: true,
 } satisfies Record<keyof Tables, true>) as (keyof Tables)[]
 
 async function tablesThere({ db }: Tools): Promise<ReadonlySet<keyof Tables>> {

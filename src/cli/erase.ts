@@ -15,8 +15,8 @@ interface Args {
 export const eraseCommand: Command<Args> = {
   usage: '--user <id> [--yes] [--json]',
   about: `Erases for good what is on record about a person beside their id, as an actor and as a target:
-reasons, notes, addresses, browsers, and what messages to them said. It is put on record that it
-was erased, and onbehalf verify knows it from what somebody changed.
+reasons, notes, addresses, browsers, what messages to them said, and the names of their API tokens.
+It is put on record that it was erased, and onbehalf verify knows it from what somebody changed.
 ${aboutKeys}`,
   options: {
     user: { value: 'id', help: 'who' },

@@ -16,7 +16,8 @@ const dayMs = 24 * 60 * 60 * 1000
 export const pruneCommand: Command<Args> = {
   usage: '--before <instant> [--yes] [--json]',
   about: `Deletes for good: sessions that were over before an instant, with all that was done under them and
-their audit events; other events older than it; closed grants and requests, and settled messages.
+their audit events; other events older than it; closed grants and requests, settled messages, and
+API tokens that nobody can use any more.
 What is deleted is put on record, and onbehalf verify knows it from what somebody removed. It
 verifies the events first, and deletes nothing where they do not hold.
 ${aboutKeys}`,

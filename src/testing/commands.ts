@@ -8,6 +8,7 @@ import { t0 } from './store/fixtures.ts'
 import { grantCommands } from './store/grant-commands.ts'
 import { outboxCommands } from './store/outbox-commands.ts'
 import { requestCommands } from './store/request-commands.ts'
+import { tokenCommands } from './store/token-commands.ts'
 import { actors, pageFrom, type World } from './store/world.ts'
 
 export interface RandomCommandsOptions {
@@ -62,6 +63,7 @@ async function runOn(store: Store, dice: Dice, count: number, log: string[]): Pr
     ...(store.grants ? grantCommands : []),
     ...(store.requests ? requestCommands : []),
     ...(store.outbox ? outboxCommands : []),
+    ...(store.tokens ? tokenCommands : []),
   ]
   for (let n = 0; n < count; n++) {
     if (dice.oneIn(3)) world.now += dice.roll(4)
@@ -95,6 +97,10 @@ async function compareEverything({ store, model, log }: World): Promise<void> {
   assert.deepEqual(
     (await store.outbox?.listDeliveries({}, { limit })) ?? [],
     pageFrom(model.deliveries, (delivery) => delivery.createdAt, { limit }),
+  )
+  assert.deepEqual(
+    (await store.tokens?.listTokens({}, { limit })) ?? [],
+    pageFrom(model.tokens, (token) => token.createdAt, { limit }),
   )
   for (const actorId of actors) {
     assert.deepEqual(await store.readStanding(actorId), model.standing(actorId))

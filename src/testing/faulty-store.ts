@@ -10,6 +10,7 @@ import {
   type StoreVerb,
   storeVerbs,
 } from '../stores/store.ts'
+import { type TokenSection, type TokenVerb, tokenVerbs } from '../stores/tokens.ts'
 import { type TrailSection, type TrailVerb, trailVerbs } from '../stores/trail.ts'
 
 /** How a call goes wrong. */
@@ -38,9 +39,11 @@ type AnyVerb =
   | ChainVerb
   | TrailVerb
   | RetentionVerb
+  | TokenVerb
 const anyVerb: readonly AnyVerb[] = [
   ...[...storeVerbs, ...grantVerbs],
   ...[...requestVerbs, ...outboxVerbs, ...chainVerbs, ...trailVerbs, ...retentionVerbs],
+  ...tokenVerbs,
 ]
 
 export interface FaultyStore extends Store {
@@ -132,6 +135,15 @@ export function faultyStore(store: Store, plan: FaultPlan = {}): FaultyStore {
     erasePerson: faulty('erasePerson', (...args) => retention.erasePerson(...args)),
   })
 
+  const faultyTokens = (tokens: TokenSection): TokenSection => ({
+    createToken: faulty('createToken', (...args) => tokens.createToken(...args)),
+    readToken: faulty('readToken', (...args) => tokens.readToken(...args)),
+    findToken: faulty('findToken', (...args) => tokens.findToken(...args)),
+    listTokens: faulty('listTokens', (...args) => tokens.listTokens(...args)),
+    changeToken: faulty('changeToken', (...args) => tokens.changeToken(...args)),
+    touchTokens: faulty('touchTokens', (...args) => tokens.touchTokens(...args)),
+  })
+
   return {
     name: store.name,
     // Optional verbs stay as they are, and missing where they are missing; so does a section.
@@ -153,6 +165,7 @@ export function faultyStore(store: Store, plan: FaultPlan = {}): FaultyStore {
     ...(store.chain && { chain: faultyChain(store.chain) }),
     ...(store.trail && { trail: faultyTrail(store.trail) }),
     ...(store.retention && { retention: faultyRetention(store.retention) }),
+    ...(store.tokens && { tokens: faultyTokens(store.tokens) }),
     calls,
     get hanging() {
       return hung.length

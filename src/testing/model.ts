@@ -12,12 +12,13 @@ import type {
 import type { AuditEvent, Grant, Session } from '../types.ts'
 import { createOutboxModel, type OutboxModel } from './outbox-model.ts'
 import { createRequestModel, type RequestModel } from './request-model.ts'
+import { createTokenModel, type TokenModel } from './token-model.ts'
 
 /**
  * The store contract in its plainest form: lists and no thought of speed. `storeTests` runs
  * random commands against it and against a store, and compares every answer.
  */
-export interface Model extends RequestModel, Omit<OutboxModel, 'take'> {
+export interface Model extends RequestModel, TokenModel, Omit<OutboxModel, 'take'> {
   readonly sessions: readonly Session[]
   readonly events: readonly AuditEvent[]
   readonly grants: readonly Grant[]
@@ -52,6 +53,7 @@ export function createModel(): Model {
   const lapses = new Set<string>()
   const outbox = createOutboxModel()
   const requests = createRequestModel(record)
+  const tokens = createTokenModel(record)
 
   function record(more: readonly RecordedEvent[]): void {
     for (const { deliveries = [], ...event } of more) {
@@ -156,6 +158,14 @@ export function createModel(): Model {
     delivery: outbox.delivery,
     lease: outbox.lease,
     changeDelivery: outbox.changeDelivery,
+    get tokens() {
+      return tokens.tokens
+    },
+    token: tokens.token,
+    tokenBy: tokens.tokenBy,
+    createToken: tokens.createToken,
+    changeToken: tokens.changeToken,
+    touchTokens: tokens.touchTokens,
 
     claim(claim, answer) {
       assert.equal(answer.outcome, expectedOutcome(claim), 'the outcome of a claim')

@@ -21,6 +21,11 @@ import { requestedRules } from './store/request-claims.ts'
 import { requestRules } from './store/requests.ts'
 import { pruningRules } from './store/retention.ts'
 import { surveyRules } from './store/survey.ts'
+import { tokenChangeRules } from './store/token-changes.ts'
+import { tokenListRules } from './store/token-lists.ts'
+import { tokenRetentionRules } from './store/token-retention.ts'
+import { tokenUseRules } from './store/token-uses.ts'
+import { tokenRules } from './store/tokens.ts'
 import { trailRules } from './store/trail.ts'
 import { trailEndingRules } from './store/trail-endings.ts'
 import { trailListRules } from './store/trail-lists.ts'
@@ -40,8 +45,9 @@ const allOutboxRules = all(
   ...[outboxUnitRules, outboxLeaseRules],
   ...[outboxSettlementRules, outboxListRules],
 )
-const allRetentionRules = all(pruningRules, surveyRules, erasureRules)
+const allRetentionRules = all(pruningRules, surveyRules, erasureRules, tokenRetentionRules)
 const allTrailRules = all(trailRules, trailEndingRules, trailListRules)
+const allTokenRules = all(tokenRules, tokenListRules, tokenChangeRules, tokenUseRules)
 
 export interface StoreTestsOptions {
   /** Called with each store after its test, also a failed one. @default its own `close()` */
@@ -96,6 +102,7 @@ export function storeTests(
     ['the outbox, where the store has it', allOutboxRules],
     ['the chain, where the store has it', chainRules],
     ['the trail, where the store has it', allTrailRules],
+    ['API tokens, where the store has them', allTokenRules],
     ['retention, where the store has it', allRetentionRules],
     ['watching, where the store does', watchRules],
   ]

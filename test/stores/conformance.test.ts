@@ -8,6 +8,7 @@ import { requestVerbs } from '../../src/stores/requests.ts'
 import { retentionVerbs } from '../../src/stores/retention.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
 import { grantVerbs } from '../../src/stores/store.ts'
+import { tokenVerbs } from '../../src/stores/tokens.ts'
 import { trailVerbs } from '../../src/stores/trail.ts'
 import { storeTests } from '../../src/testing/store-tests.ts'
 import { type Address, kyselyOn, servers } from '../support/connect.ts'
@@ -24,6 +25,7 @@ it('every store of this package has the sections that its tests pass by where th
     expect(Object.keys(store.outbox ?? {}), store.name).toEqual([...outboxVerbs])
     expect(Object.keys(store.chain ?? {}), store.name).toEqual([...chainVerbs])
     expect(Object.keys(store.trail ?? {}), store.name).toEqual([...trailVerbs])
+    expect(Object.keys(store.tokens ?? {}), store.name).toEqual([...tokenVerbs])
     expect(Object.keys(store.retention ?? {}), store.name).toEqual([...retentionVerbs])
   }
 })

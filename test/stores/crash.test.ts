@@ -14,6 +14,7 @@ import {
 import { allGrants } from '../../src/testing/store/grant-fixtures.ts'
 import { allDeliveries } from '../../src/testing/store/outbox-fixtures.ts'
 import { allRequests, requestOf } from '../../src/testing/store/request-fixtures.ts'
+import { allTokens, hashOf } from '../../src/testing/store/token-fixtures.ts'
 import type { GrantStatus } from '../../src/types.ts'
 import { type Address, connect } from '../support/connect.ts'
 import { startWorker } from '../support/crew.ts'
@@ -34,7 +35,7 @@ vi.setConfig({ testTimeout: 60_000 + kills * 3_000 })
 async function killOne(address: Address): Promise<void> {
   const worker = startWorker('churn-worker.ts', JSON.stringify(address))
   const exit = once(worker, 'exit')
-  let steps = 1 + Math.floor(Math.random() * 12)
+  let steps = 1 + Math.floor(Math.random() * 16)
   worker.on('message', () => {
     if (--steps === 0) worker.kill('SIGKILL')
   })
@@ -107,6 +108,31 @@ async function assertRequestsAgree(store: Store): Promise<void> {
   expect(new Set(stored.map(({ revision }) => revision)).size).toBeGreaterThan(1)
 }
 
+/**
+ * A token that was rotated names the one that is in its place, and that one names it; each change is an event
+ * more.
+ */
+async function assertTokensAgree({ tokens, ...store }: Store): Promise<void> {
+  if (!tokens) throw new Error('This store has no API tokens.')
+  const events = Map.groupBy(
+    (await store.listEvents({ action: 'token.*' }, { limit: 1e6 })).toReversed(),
+    ({ details }) => details.token,
+  )
+  const stored = new Map((await allTokens(tokens)).map((token) => [token.id, token]))
+  for (const token of stored.values()) {
+    const { id, name, replacedBy, revokedAt, revision } = token
+    expect(await tokens.findToken(hashOf(id))).toEqual(token)
+    const became = replacedBy === null ? 'token.revoked' : 'token.rotated'
+    const found = (events.get(id) ?? []).map(({ action }) => action).sort()
+    expect(found).toEqual(['token.issued', became].slice(0, revision))
+    expect(revision === 2).toBe(replacedBy !== null || revokedAt !== null)
+    if (replacedBy !== null) expect(stored.get(replacedBy)?.name).toBe(id)
+    if (name !== 'a test') expect(stored.get(name)?.replacedBy).toBe(id)
+  }
+  expect(events.size, 'no events of a token that was never stored').toBe(stored.size)
+  expect(new Set([...stored.values()].map(({ revision }) => revision)).size).toBe(2)
+}
+
 /** An event has its delivery and the other way; one that is sent has what follows on it. */
 async function assertDeliveriesAgree(store: Store): Promise<void> {
   const { outbox } = store
@@ -132,7 +158,7 @@ async function assertDeliveriesAgree(store: Store): Promise<void> {
 
 for (const kind of kinds) {
   describeOn(kind, `kill -9, ${kills} times`, () => {
-    it('no session without its events or the other way, no two active, and grants, requests and deliveries agree', async () => {
+    it('no session without its events or the other way, no two active, and grants, requests, deliveries and API tokens agree', async () => {
       const address = await makeDatabase(kind)
       await migrateAt(address)
       const { store, close } = connect(address)
@@ -149,6 +175,7 @@ for (const kind of kinds) {
         await assertGrantsAgree(store)
         await assertDeliveriesAgree(store)
         await assertRequestsAgree(store)
+        await assertTokensAgree(store)
         expect((await allSessions(store)).length).toBeGreaterThan(kills)
         expect((await allEvents(store)).length).toBeGreaterThan(kills)
         for (const actorId of ['actor-0', 'actor-1', 'actor-2']) {

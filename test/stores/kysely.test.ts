@@ -26,6 +26,8 @@ import {
   requestsQuery,
   sessionsQuery,
   standingQuery,
+  tokenQuery,
+  tokensQuery,
 } from '../../src/stores/kysely/queries.ts'
 import { createQueue } from '../../src/stores/kysely/queue.ts'
 import { isTransient, LostRace, retried } from '../../src/stores/kysely/retry.ts'
@@ -44,6 +46,13 @@ import {
 import { changeOf, consent } from '../../src/testing/store/grant-fixtures.ts'
 import { deliveryOf, leaseOf, post, settlementOf } from '../../src/testing/store/outbox-fixtures.ts'
 import { ask, codeOf, requestOf, stepOf } from '../../src/testing/store/request-fixtures.ts'
+import {
+  hashOf,
+  issue,
+  revocationOf,
+  rotationOf,
+  tokenOf,
+} from '../../src/testing/store/token-fixtures.ts'
 import { append, contentOf } from '../../src/testing/store/trail-fixtures.ts'
 import { deliveryTopics } from '../../src/types.ts'
 import { sqliteKysely } from '../support/connect.ts'
@@ -186,6 +195,21 @@ describe('kyselyStore', () => {
         const plan = planOf(deliveriesQuery(memoryDb(), 'sqlite', filter, page))
         expectIndex(plan, `deliveries_${index}`)
       }
+      for (const [filter, index] of [
+        [{}, 'newest'],
+        [{ userId: 'a' }, 'user'],
+        [{ orgId: 'a' }, 'org'],
+        [{ issuedBy: 'a' }, 'issuer'],
+      ] as const) {
+        const plan = planOf(tokensQuery(memoryDb(), 'sqlite', filter, page))
+        expectIndex(plan, `tokens_${index}`)
+      }
+    })
+
+    it('finds a token by the unique index of hashes alone', () => {
+      expect(planOf(tokenQuery(memoryDb()))).toEqual([
+        expect.stringMatching(/^SEARCH .* USING INDEX sqlite_autoindex_\S+ \(hash=\?\)$/),
+      ])
     })
 
     it('finds the requests whose time is up by an index that bounds both', () => {
@@ -236,8 +260,13 @@ describe('a change in SQL', () => {
     await store.outbox.leaseDeliveries(leaseOf(t0, t0 + 1, { limit: 1 }))
     await store.outbox.changeDelivery(settlementOf(delivery), [])
     await append(store.trail, session.id, contentOf(session.id))
+    const token = await issue(store.tokens)
+    const { next, replaces } = rotationOf(token)
+    await store.tokens.createToken(next, hashOf(next.id), [], replaces)
+    await store.tokens.changeToken(revocationOf(next), [])
+    await store.tokens.touchTokens([{ id: token.id, at: t0 }], minute)
     const first = statements.filter((_, n) => statements[n - 1] === 'begin')
-    expect(first).toHaveLength(12)
+    expect(first).toHaveLength(16)
     for (const statement of first) expect(statement).toMatch(/^(delete|insert|update) /)
   })
 
@@ -280,6 +309,28 @@ describe('a change in SQL', () => {
       const writes = statements.findIndex((text) => /^(insert|update) /.test(text))
       expect(locks).toBeGreaterThan(0)
       expect(writes === -1 || writes > locks).toBe(true)
+    })
+
+    it(`on ${server} locks tokens in one order, whoever has used or erases them`, async () => {
+      const statements: string[] = []
+      const db = new Kysely({ dialect: fakeDialect(server, statements) })
+      const { tokens, retention } = kyselyStore(db)
+      await tokens.touchTokens([{ id: 'b', at: t0 }], minute)
+      await retention.erasePerson('alice', 9, 9)
+      const locks = statements.filter((text) => /tokens.* for update$/.test(text))
+      expect(locks).toHaveLength(2)
+      for (const text of locks) expect(text).toMatch(/ order by .id.( limit \S+)? for update$/)
+    })
+
+    it(`on ${server} changes the old token before it stores the new one`, async () => {
+      const statements: string[] = []
+      const db = new Kysely({ dialect: fakeDialect(server, statements) })
+      const { next, replaces } = rotationOf(tokenOf())
+      const { tokens } = kyselyStore(db)
+      expect(await tokens.createToken(next, hashOf(next.id), [], replaces)).toBe('changed_since')
+      expect(statements.filter((text) => /tokens/.test(text))).toEqual([
+        expect.stringMatching(/^update /),
+      ])
     })
 
     it(`on ${server} reads what is committed, whatever the server's default`, async () => {

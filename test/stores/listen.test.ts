@@ -18,6 +18,7 @@ import {
   start,
   t0,
 } from '../../src/testing/store/fixtures.ts'
+import { hashOf, issue, revocationOf, rotationOf } from '../../src/testing/store/token-fixtures.ts'
 import { type Address, kyselyOn, servers, sqliteKysely } from '../support/connect.ts'
 import { administer, describeOn, dropDatabase, makeDatabase } from '../support/databases.ts'
 
@@ -112,6 +113,26 @@ describeOn('postgres', 'watching', () => {
       'invalidate new',
       'invalidate old',
     ])
+  })
+
+  it('tells whose API token is new or changed, and of no use, refusal or change that is none', async () => {
+    const { tokens } = kyselyStore(db)
+    const { watcher, until } = notebook()
+    watch(watcher)
+    await until('up')
+    const token = await issue(tokens, { userId: 'owner | "x"' })
+    expect(await until('invalidate owner | "x"')).toHaveLength(1)
+    await tokens.touchTokens([{ id: token.id, at: t0 }], minute)
+    await tokens.changeToken(revocationOf({ ...token, revision: 9 }), [])
+    const stale = rotationOf({ ...token, revision: 9 })
+    await tokens.createToken(stale.next, hashOf(stale.next.id), [], stale.replaces)
+    await tokens.createToken(token, hashOf('another'), [], null).catch(() => {})
+    await tokens.changeToken(revocationOf(token), [])
+    expect(await until('invalidate owner | "x"')).toHaveLength(1)
+    const again = { ...token, revision: 2 }
+    const { next, replaces } = rotationOf(again, { userId: 'another owner' })
+    await tokens.createToken(next, hashOf(next.id), [], replaces)
+    expect(await until('invalidate another owner')).toContain('invalidate another owner')
   })
 
   it('tells nothing of what did not happen', async () => {

@@ -24,6 +24,7 @@ import {
 import { allGrants, consent } from '../../src/testing/store/grant-fixtures.ts'
 import { allDeliveries, deliveryOf, post } from '../../src/testing/store/outbox-fixtures.ts'
 import { allRequests, ask, codeOf, requestOf } from '../../src/testing/store/request-fixtures.ts'
+import { allTokens, hashOf, issue, tokenOf } from '../../src/testing/store/token-fixtures.ts'
 import { type Address, connect, kyselyOn, sqliteKysely } from '../support/connect.ts'
 import { hire } from '../support/crew.ts'
 import { administer, describeOn, dropDatabase, kinds, makeDatabase } from '../support/databases.ts'
@@ -83,11 +84,11 @@ for (const kind of kinds) {
     it('are missed by check too when they are of an older release', async () => {
       const { db } = await emptyDatabase()
       await migrate(db)
-      for (const version of [4, 3, 2, 1, -1]) {
+      for (const version of [5, 4, 3, 2, 1, -1]) {
         await sql`delete from impersonation_schema`.execute(db)
         await sql`insert into impersonation_schema (version) values (${version})`.execute(db)
         await expect(kyselyStore(db).check?.()).rejects.toThrow(
-          `The impersonation tables are at version ${version}, and this release needs 5: run \`await migrate(db)\` from 'onbehalf/kysely' (or apply sql/${kind}.sql) before the first request.`,
+          `The impersonation tables are at version ${version}, and this release needs 6: run \`await migrate(db)\` from 'onbehalf/kysely' (or apply sql/${kind}.sql) before the first request.`,
         )
         await migrate(db)
         await kyselyStore(db).check?.()
@@ -137,10 +138,10 @@ for (const kind of kinds) {
       await migrate(db)
       const store = kyselyStore(db)
       await store.check?.()
-      for (const version of [4, 3, 2, 1]) {
+      for (const version of [5, 4, 3, 2, 1]) {
         expect((await migrator.migrateDown()).error).toBeUndefined()
         await expect(store.check?.()).rejects.toThrow(
-          `are at version ${version}, and this release needs 5`,
+          `are at version ${version}, and this release needs 6`,
         )
       }
       expect((await migrator.migrateDown()).error).toBeUndefined()
@@ -153,7 +154,7 @@ for (const kind of kinds) {
     it('are finished by the next migrate when one was cut off', async () => {
       const { db } = await emptyDatabase()
       const statements = migrationSql(kind).split(';\n').slice(0, -1)
-      const ends = [1, 2, 3, 4].map(
+      const ends = [1, 2, 3, 4, 5].map(
         (version) =>
           1 + statements.findIndex((text) => text.includes(`version) values (${version})`)),
       )
@@ -166,7 +167,7 @@ for (const kind of kinds) {
         await expect(kyselyStore(db).check?.()).rejects.toThrow(
           cut < (ends[0] ?? 0)
             ? missing(kind)
-            : `are at version ${ends.filter((end) => end <= cut).length}, and this release needs 5`,
+            : `are at version ${ends.filter((end) => end <= cut).length}, and this release needs 6`,
         )
         await migrate(db)
         await kyselyStore(db).check?.()
@@ -175,6 +176,7 @@ for (const kind of kinds) {
       await start(store, { grantId: (await consent(store.grants)).id })
       await ask(store.requests)
       await post(store, deliveryOf())
+      await issue(store.tokens)
     })
 
     it('of version 1 become those of the newest, with every row, whoever comes first', async () => {
@@ -190,7 +192,7 @@ for (const kind of kinds) {
           await start(store, { actorId: 'sup', targetUserId: 'bob', grantId: 'elsewhere' }),
         ]
         const events = await allEvents(store)
-        await expect(store.check?.()).rejects.toThrow('are at version 1, and this release needs 5')
+        await expect(store.check?.()).rejects.toThrow('are at version 1, and this release needs 6')
 
         await crew.all(() => ({ do: 'migrate', address }))
         await migrate(db)
@@ -227,7 +229,7 @@ for (const kind of kinds) {
         const grants = [await consent(store.grants), await consent(store.grants)].reverse()
         const session = await start(store, { grantId: grants[0]?.id ?? '' })
         const events = await allEvents(store)
-        await expect(store.check?.()).rejects.toThrow('are at version 2, and this release needs 5')
+        await expect(store.check?.()).rejects.toThrow('are at version 2, and this release needs 6')
 
         await crew.all(() => ({ do: 'migrate', address }))
         await migrate(db)
@@ -239,6 +241,8 @@ for (const kind of kinds) {
         await post(store, delivery)
         expect(await allRequests(store.requests)).toEqual([request])
         expect(await allDeliveries(store.outbox)).toEqual([delivery])
+        const token = await issue(store.tokens)
+        expect(await allTokens(store.tokens)).toEqual([token])
         expect(await store.endSession(session.id, endingOf(), endedEvent)).toMatchObject({
           changed: true,
         })
@@ -263,6 +267,26 @@ for (const kind of kinds) {
       await expect(kyselyStore(db).grants.readGrant('any')).rejects.toThrow('impersonation_grants')
     })
 
+    it('of version 5 serve what needs no API tokens, and keep every row on the way to the newest', async () => {
+      const { db } = await emptyDatabase()
+      const store = kyselyStore(db)
+      for (const { up } of Object.values(migrations).slice(0, 5)) await up(db)
+      const session = await start(store, { grantId: (await consent(store.grants)).id })
+      await store.endSession(session.id, endingOf(), endedEvent)
+      const [requests, delivery] = [[await ask(store.requests)], deliveryOf()]
+      await post(store, delivery)
+      const events = await allEvents(store)
+      await expect(store.tokens.findToken(hashOf('any'))).rejects.toThrow('impersonation_tokens')
+      await expect(store.check?.()).rejects.toThrow('are at version 5, and this release needs 6')
+      await migrate(db)
+      await store.check?.()
+      expect(await store.tokens.findToken(hashOf('any'))).toBeNull()
+      expect(await allRequests(store.requests)).toEqual(requests)
+      expect(await allDeliveries(store.outbox)).toEqual([delivery])
+      expect(await allEvents(store)).toEqual(events)
+      await assertConsistent(store)
+    })
+
     it('go back a version at a time and leave the rows of the one before', async () => {
       const { db } = await emptyDatabase()
       await migrate(db)
@@ -272,17 +296,20 @@ for (const kind of kinds) {
       const code = codeOf()
       await store.requests.createRequest(requestOf(), [], code)
       await post(store, deliveryOf())
-      for (const name of ['0005_trail', '0004_chain', '0003_requests_and_outbox'])
-        await migrations[name]?.down(db)
-      await expect(store.check?.()).rejects.toThrow('are at version 2, and this release needs 5')
+      const [token, hash] = [tokenOf(), hashOf('one')]
+      await store.tokens.createToken(token, hash, [], null)
+      for (const { down } of Object.values(migrations).slice(2).reverse()) await down(db)
+      await expect(store.check?.()).rejects.toThrow('are at version 2, and this release needs 6')
       expect(await allGrants(store.grants)).toEqual([grant])
       await migrate(db)
       expect(await allRequests(store.requests)).toEqual([])
       expect(await allDeliveries(store.outbox)).toEqual([])
+      expect(await allTokens(store.tokens)).toEqual([])
+      expect(await store.tokens.createToken(token, hash, [], null)).toBe('created')
       expect(await store.requests.createRequest(requestOf(), [], code)).toBe('created')
 
       for (const { down } of Object.values(migrations).slice(1).reverse()) await down(db)
-      await expect(store.check?.()).rejects.toThrow('are at version 1, and this release needs 5')
+      await expect(store.check?.()).rejects.toThrow('are at version 1, and this release needs 6')
       expect(await store.readSession(session.id)).toEqual(session)
       await migrate(db)
       expect(await allGrants(store.grants)).toEqual([])

@@ -1,6 +1,6 @@
 /**
- * A process that starts, stops, revokes and extends without end, with and without grants and requests,
- * and delivers what all of that leaves behind, until somebody kills it. It tells its parent of every step, so that a kill can come after any number of them.
+ * A process that starts, stops, revokes and extends without end, with and without grants and requests, issues
+ * API tokens, and delivers what all of that leaves behind, until somebody kills it. It tells its parent of every step, so that a kill can come after any number of them.
  */
 import { randomUUID } from 'node:crypto'
 import type { RecordedEvent } from '../../src/stores/outbox.ts'
@@ -18,7 +18,14 @@ import {
 import { changeOf, grantEvent, grantOf } from '../../src/testing/store/grant-fixtures.ts'
 import { deliveryOf, leaseOf, settlementOf } from '../../src/testing/store/outbox-fixtures.ts'
 import { requestEvent, requestOf, stepOf } from '../../src/testing/store/request-fixtures.ts'
-import type { AuditEvent, Grant, Session } from '../../src/types.ts'
+import {
+  hashOf,
+  revocationOf,
+  rotationOf,
+  tokenEvent,
+  tokenOf,
+} from '../../src/testing/store/token-fixtures.ts'
+import type { ApiToken, AuditEvent, Grant, Session } from '../../src/types.ts'
 import { connect } from './connect.ts'
 
 const { store } = connect(JSON.parse(process.argv[2] ?? ''), 2)
@@ -111,6 +118,22 @@ async function requestStep(store: Store, actorId: string): Promise<void> {
   process.send?.('claimed')
 }
 
+/** A token, the one that comes in its place, and the end of that: each names itself in its events. */
+async function tokenStep({ tokens }: Store, actorId: string): Promise<void> {
+  if (!tokens) throw new Error('This store has no API tokens.')
+  const event = (token: ApiToken) => unique(tokenEvent(token, { details: { token: token.id } }))
+  const token = tokenOf({ id: randomUUID(), issuedBy: actorId })
+  await tokens.createToken(token, hashOf(token.id), [event(token)], null)
+  process.send?.('issued')
+  const { next, replaces } = rotationOf(token, { id: randomUUID(), name: token.id })
+  const events = [event(replaces.after), event(next)]
+  await tokens.createToken(next, hashOf(next.id), events, replaces)
+  process.send?.('rotated')
+  const revocation = revocationOf(next)
+  await tokens.changeToken(revocation, [event(revocation.after)])
+  process.send?.('revoked')
+}
+
 /** Hands out what is due and settles some of it, each with another delivery that follows on it. */
 async function deliver({ outbox }: Store): Promise<void> {
   if (!outbox) throw new Error('This store has no outbox.')
@@ -126,7 +149,7 @@ async function deliver({ outbox }: Store): Promise<void> {
 }
 
 async function churn(actorId: string): Promise<never> {
-  const steps = [step, consentStep, consentStep, requestStep, deliver]
+  const steps = [step, step, consentStep, consentStep, requestStep, tokenStep, deliver]
   for (;;) await steps[random(steps.length)]?.(store, actorId)
 }
 

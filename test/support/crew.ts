@@ -4,7 +4,8 @@ import { fileURLToPath } from 'node:url'
 import type { DeliveryChange, DeliveryLease } from '../../src/stores/outbox.ts'
 import type { RequestChange, UsedCode } from '../../src/stores/requests.ts'
 import type { GrantChange, SessionEnding, SessionExtension } from '../../src/stores/store.ts'
-import type { AccessRequest, Delivery, Session } from '../../src/types.ts'
+import type { TokenChange, TokenUse } from '../../src/stores/tokens.ts'
+import type { AccessRequest, ApiToken, Delivery, Session } from '../../src/types.ts'
 import type { Address } from './connect.ts'
 
 /** What a worker can be told to do. */
@@ -28,6 +29,14 @@ export type Order =
   | { readonly do: 'revoke'; readonly grantId: string; readonly ending: SessionEnding }
   | { readonly do: 'ask'; readonly request: AccessRequest; readonly code: UsedCode | null }
   | { readonly do: 'changeRequest'; readonly change: RequestChange; readonly code: UsedCode | null }
+  | {
+      readonly do: 'issue'
+      readonly token: ApiToken
+      readonly hash: string
+      readonly replaces: TokenChange | null
+    }
+  | { readonly do: 'changeToken'; readonly change: TokenChange }
+  | { readonly do: 'touch'; readonly uses: readonly TokenUse[]; readonly everyMs: number }
   /** As often as there is something to be handed out. */
   | { readonly do: 'lease'; readonly lease: DeliveryLease }
   | { readonly do: 'settle'; readonly changes: readonly DeliveryChange[]; readonly more: Delivery }

@@ -64,7 +64,7 @@ export async function emptyTables(db: Kysely<Tables>): Promise<void> {
 const filled = [
   ...(['impersonation_sessions', 'impersonation_events', 'impersonation_grants'] as const),
   ...(['impersonation_requests', 'impersonation_codes', 'impersonation_deliveries'] as const),
-  ...(['impersonation_links', 'impersonation_actions'] as const),
+  ...(['impersonation_links', 'impersonation_actions', 'impersonation_tokens'] as const),
 ] satisfies readonly (keyof Tables)[]
 
 /** How many connections a server holds for a database; an SQLite file has none. */

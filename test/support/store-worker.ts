@@ -5,6 +5,7 @@ import type { GrantResult, SessionEnding, Store } from '../../src/stores/store.t
 import { endedEvent, eventOf, extendedEvent } from '../../src/testing/store/fixtures.ts'
 import { changeOf, grantEvent } from '../../src/testing/store/grant-fixtures.ts'
 import { requestEvent } from '../../src/testing/store/request-fixtures.ts'
+import { tokenEvent } from '../../src/testing/store/token-fixtures.ts'
 import type { AuditEvent, Delivery, Session } from '../../src/types.ts'
 import { connect } from './connect.ts'
 import type { Order } from './crew.ts'
@@ -56,6 +57,18 @@ async function carryOut(order: Order): Promise<unknown> {
       const { change, code } = order
       return store.requests?.changeRequest(change, [unique(requestEvent(change.after))], code)
     }
+    case 'issue': {
+      const { token, hash, replaces } = order
+      return store.tokens
+        ?.createToken(token, hash, [unique(tokenEvent(token))], replaces)
+        .catch((error: Error) => `refused: ${error.message}`)
+    }
+    case 'changeToken': {
+      const { change } = order
+      return store.tokens?.changeToken(change, [unique(tokenEvent(change.after))])
+    }
+    case 'touch':
+      return store.tokens?.touchTokens(order.uses, order.everyMs)
     case 'lease':
       return leaseAll(order.lease)
     case 'settle': {

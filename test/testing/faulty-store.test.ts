@@ -5,6 +5,7 @@ import { outboxVerbs } from '../../src/stores/outbox.ts'
 import { requestVerbs } from '../../src/stores/requests.ts'
 import { retentionVerbs } from '../../src/stores/retention.ts'
 import { grantVerbs, storeVerbs } from '../../src/stores/store.ts'
+import { tokenVerbs } from '../../src/stores/tokens.ts'
 import { trailVerbs } from '../../src/stores/trail.ts'
 import { faultyStore } from '../../src/testing/faulty-store.ts'
 import { claimOf, sessionOf, start } from '../../src/testing/store/fixtures.ts'
@@ -17,6 +18,7 @@ import {
   settlementOf,
 } from '../../src/testing/store/outbox-fixtures.ts'
 import { requestOf, stepOf } from '../../src/testing/store/request-fixtures.ts'
+import { hashOf, stepOf as stepOfToken, tokenOf } from '../../src/testing/store/token-fixtures.ts'
 import { contentOf, entry } from '../../src/testing/store/trail-fixtures.ts'
 
 const none = { active: null, lapse: null }
@@ -31,6 +33,7 @@ it('without a plan it is the store, and counts', async () => {
   expect(Object.keys(store.calls)).toEqual([
     ...[...storeVerbs, ...grantVerbs],
     ...[...requestVerbs, ...outboxVerbs, ...chainVerbs, ...trailVerbs, ...retentionVerbs],
+    ...tokenVerbs,
   ])
 })
 
@@ -189,4 +192,35 @@ it('has the verbs of the outbox where its store has it, with their faults', asyn
     ...{ leaseDeliveries, changeDelivery },
     ...{ readDelivery, listDeliveries },
   })
+})
+
+it('has the verbs of API tokens where its store has them, with their faults', async () => {
+  const { tokens: _, ...without } = memoryStore()
+  expect(faultyStore(without).tokens).toBeUndefined()
+
+  const store = faultyStore(memoryStore(), {
+    createToken: 'after',
+    readToken: { 2: 'before' },
+    findToken: 'before',
+    listTokens: 'garbage',
+    changeToken: { garbage: 'nonsense' },
+    touchTokens: 'after',
+  })
+  const token = tokenOf()
+  const hash = hashOf(token.id)
+  await expect(store.tokens?.createToken(token, hash, [], null)).rejects.toThrow('then reported')
+  expect(await store.tokens?.readToken(token.id)).toEqual(token)
+  await expect(store.tokens?.readToken(token.id)).rejects.toThrow('before anything was done')
+  await expect(store.tokens?.findToken(hash)).rejects.toThrow('before anything was done')
+  expect(await store.tokens?.listTokens({}, { limit: 9 })).toBeUndefined()
+  const { from, after } = stepOfToken(token)
+  expect(await store.tokens?.changeToken({ from, after }, [])).toBe('nonsense')
+  const uses = [{ id: token.id, at: 7 }]
+  await expect(store.tokens?.touchTokens(uses, 0)).rejects.toThrow('then reported')
+  const read = await store.tokens?.readToken(token.id)
+  expect(read, 'both were done').toEqual({ ...after, lastUsedAt: 7 })
+  const [createToken, readToken, findToken, listTokens] = [1, 3, 1, 1]
+  const [changeToken, touchTokens] = [1, 1]
+  expect(store.calls).toMatchObject({ createToken, readToken, findToken, listTokens })
+  expect(store.calls).toMatchObject({ changeToken, touchTokens })
 })

@@ -1,10 +1,11 @@
 import type { RetentionSection } from '../../src/stores/retention.ts'
 import type { Store } from '../../src/stores/store.ts'
+import type { TokenSection } from '../../src/stores/tokens.ts'
 import type { TrailSection } from '../../src/stores/trail.ts'
-import type { TrailEntry } from '../../src/types.ts'
+import type { ApiToken, TrailEntry } from '../../src/types.ts'
 
 type StoreSabotage = (store: Store) => Partial<Store>
-type ListVerb = 'listSessions' | 'listEvents' | 'listGrants' | 'listRequests' | 'listDeliveries'
+type ListVerb = keyof typeof sectionOf
 type List = (filter: object, page: { limit: number }) => Promise<readonly Row[]>
 interface Row {
   readonly [name: string]: unknown
@@ -16,6 +17,7 @@ const sectionOf = {
   listGrants: 'grants',
   listRequests: 'requests',
   listDeliveries: 'outbox',
+  listTokens: 'tokens',
 } as const
 
 /** What a list says once `verb` was called, made of what it would say and what it said before. */
@@ -85,6 +87,40 @@ const staleLapse = (store: Store): Partial<Store> => {
       return result
     },
     readStanding: async (actorId) => known.get(actorId) ?? store.readStanding(actorId),
+  }
+}
+
+/** An API token that outlives its row. */
+const staleToken: StoreSabotage = (store) => {
+  const tokens = store.tokens as TokenSection
+  const kept = new Map<string, ApiToken>()
+  return {
+    tokens: {
+      ...tokens,
+      createToken: async (token, hash, ...rest) => {
+        const answer = await tokens.createToken(token, hash, ...rest)
+        if (answer === 'created') kept.set(hash, token)
+        return answer
+      },
+      findToken: async (hash) => (await tokens.findToken(hash)) ?? kept.get(hash) ?? null,
+    },
+  }
+}
+
+/** A hash that outlives its token. */
+const staleHash: StoreSabotage = (store) => {
+  const tokens = store.tokens as TokenSection
+  const taken = new Set<string>()
+  return {
+    tokens: {
+      ...tokens,
+      createToken: async (token, hash, ...rest) => {
+        if (taken.has(hash)) throw new Error('duplicate key')
+        const answer = await tokens.createToken(token, hash, ...rest)
+        if (answer === 'created') taken.add(hash)
+        return answer
+      },
+    },
   }
 }
 
@@ -187,6 +223,42 @@ export const retainedSabotages: Record<string, StoreSabotage> = {
     'erasePerson',
     'listDeliveries',
     blanking({ revision: 1 }, any),
+  ),
+  'prunes no API tokens': afterwards('prune', 'listTokens', asBefore),
+  'prunes every API token': afterwards('prune', 'listTokens', () => []),
+  'prunes API tokens that were replaced': afterwards(
+    'prune',
+    'listTokens',
+    without(({ replacedBy }) => replacedBy !== null),
+  ),
+  'prunes no API tokens that have expired': afterwards('prune', 'listTokens', (rows, before) => [
+    ...rows,
+    ...before.filter(({ revokedAt }) => revokedAt === null),
+  ]),
+  'prunes no API tokens that were revoked': afterwards('prune', 'listTokens', (rows, before) => [
+    ...rows,
+    ...before.filter(({ revokedAt }) => revokedAt !== null),
+  ]),
+  'finds an API token that is gone': staleToken,
+  'keeps the hash of an API token that is gone': staleHash,
+  'erases nothing of API tokens': afterwards('erasePerson', 'listTokens', asBefore),
+  'erases API tokens of others': afterwards(
+    'erasePerson',
+    'listTokens',
+    blanking({ name: '' }, any),
+  ),
+  'erases API tokens that they issued': afterwards(
+    'erasePerson',
+    'listTokens',
+    blanking({ name: '' }, ({ issuedBy }) => issuedBy === 'alice'),
+  ),
+  'erases who revoked an API token': afterwards(
+    'erasePerson',
+    'listTokens',
+    blanking({ revokedBy: null }, any),
+  ),
+  'erases API tokens without a new revision': afterwards('erasePerson', 'listTokens', (rows, old) =>
+    rows.map((row) => ({ ...row, revision: old.find(({ id }) => id === row.id)?.revision })),
   ),
   'prunes links with their events': withoutGone,
   'leaves the salt where it erases': withSalt,

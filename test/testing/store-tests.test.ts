@@ -15,6 +15,7 @@ import { deliverySabotages, grantDeliverySabotages, outboxSabotages } from './ou
 import { requestedSabotages, requestSabotages } from './request-sabotages.ts'
 import { retainedSabotages } from './retained-sabotages.ts'
 import { retentionSabotages } from './retention-sabotages.ts'
+import { tokenSabotages } from './token-sabotages.ts'
 import { grantTrailSabotages, trailEndingSabotages } from './trail-ending-sabotages.ts'
 import { trailListSabotages } from './trail-list-sabotages.ts'
 import { trailSabotages } from './trail-sabotages.ts'
@@ -258,7 +259,9 @@ async function failures(factory: () => Store): Promise<string[]> {
 /** What only the dice find has no rule of its own yet. */
 const isRule = (name: string) => name !== 'answer as the model of the contract does'
 
-const sections = ['grants', 'requests', 'outbox', 'chain', 'trail', 'retention'] as const
+const sections = [
+  ...(['grants', 'requests', 'outbox', 'chain', 'trail', 'tokens', 'retention'] as const),
+] as const
 
 /** A fault of a section as one of the store that has it. */
 const inSection = <Name extends (typeof sections)[number]>(
@@ -284,6 +287,7 @@ const everySabotage = {
   ...inSection('grants', grantTrailSabotages),
   ...inSection('chain', chainSabotages),
   ...inSection('trail', { ...trailSabotages, ...trailListSabotages }),
+  ...inSection('tokens', tokenSabotages),
   ...inSection('retention', retentionSabotages),
 }
 
@@ -314,6 +318,7 @@ describe('storeTests', () => {
     expect(groups).toContain('grants, where the store has them')
     expect(groups).toContain('requests, where the store has them')
     expect(groups).toContain('the outbox, where the store has it')
+    expect(groups).toContain('API tokens, where the store has them')
   })
 
   it('clean up after every test, by the option or by close', async () => {
@@ -372,6 +377,11 @@ describe('random commands', () => {
       'hands out a millisecond late',
       'counts no attempts',
       'brings along anew what is stored already',
+      'replaces a token whatever became of it',
+      'changes a token from any revision',
+      'keeps the use that a change brings',
+      'keeps a use a millisecond early',
+      'takes a hash a second time',
     ]) {
       const factory = () => {
         const store = memoryStore()

@@ -221,6 +221,37 @@ const tables: readonly Table[] = [
     constraints: () => ['constraint impersonation_actions_place unique (session_id, seq)'],
     indexes: { completes: ['session_id', 'completes', 'seq'] },
   },
+  {
+    name: 'impersonation_tokens',
+    since: 6,
+    columns: {
+      id: 'primaryId',
+      hash: 'word',
+      user_id: 'id',
+      user_org_id: 'optionalId',
+      name: 'text',
+      prefix: 'text',
+      scopes: 'text',
+      issued_by: 'id',
+      created_at: 'instant',
+      expires_at: 'instant',
+      last_used_at: 'optionalInstant',
+      revoked_at: 'optionalInstant',
+      revoked_by: 'optionalText',
+      replaced_by: 'optionalId',
+      revision: 'count',
+    },
+    constraints: () => ['constraint impersonation_tokens_hash unique (hash)'],
+    indexes: {
+      newest: ['created_at', 'id'],
+      user: ['user_id', 'created_at', 'id'],
+      org: ['user_org_id', 'created_at', 'id'],
+      issuer: ['issued_by', 'created_at', 'id'],
+      // For whoever looks for those that nobody can use any more.
+      revoked: ['revoked_at'],
+      expired: ['expires_at'],
+    },
+  },
 ]
 
 /**

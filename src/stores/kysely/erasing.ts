@@ -6,8 +6,9 @@ import type { Trx } from './changes.ts'
 import type { Dialect } from './dialect.ts'
 import { exactly } from './queries.ts'
 import type { Instant } from './schema.ts'
+import { eraseTokens } from './token-retention.ts'
 
-interface Erasure {
+export interface Erasure {
   readonly trx: Trx
   readonly dialect: Dialect
   readonly userId: string
@@ -21,6 +22,7 @@ export async function erasePerson(erasure: Erasure): Promise<Erased> {
     await eraseReasons(erasure, 'impersonation_grants', closedGrants),
     await eraseReasons(erasure, 'impersonation_requests', closedRequests),
     await eraseSessions(erasure),
+    await eraseTokens(erasure),
     await eraseEvents(erasure),
     await eraseDeliveries(erasure),
   ]

@@ -27,6 +27,7 @@ export const migrations: Readonly<Record<string, ImpersonationMigration>> = Obje
   '0003_requests_and_outbox': migrationTo(3),
   '0004_chain': migrationTo(4),
   '0005_trail': migrationTo(5),
+  '0006_tokens': migrationTo(6),
 })
 
 /** The version that this release needs; each migration stores its own number. */

@@ -5,8 +5,9 @@ import { batches } from './batches.ts'
 import type { Trx } from './changes.ts'
 import type { Dialect } from './dialect.ts'
 import type { Instant, Tables } from './schema.ts'
+import { deleteTokens } from './token-retention.ts'
 
-interface Pruning {
+export interface Pruning {
   readonly trx: Trx
   readonly dialect: Dialect
   readonly before: number
@@ -25,6 +26,7 @@ export async function deletePrunable(pruning: Pruning): Promise<Pruned> {
     await deleteClosed(pruning, 'impersonation_requests', closedRequests),
     await deleteDeliveries(pruning),
     await deleteCodes(pruning),
+    await deleteTokens(pruning),
   ]
   return {
     sessions: sessions.sessions,

@@ -2,9 +2,19 @@ import { type Expression, type Kysely, type SelectQueryBuilder, type SqlBool, sq
 import type { DeliveryFilter, DeliveryLease } from '../outbox.ts'
 import type { RequestFilter } from '../requests.ts'
 import type { EventFilter, GrantFilter, Page, SessionFilter } from '../store.ts'
+import type { TokenFilter } from '../tokens.ts'
 import type { Dialect } from './dialect.ts'
 import { isStorable } from './rows.ts'
-import type { DeliveryRow, EventRow, GrantRow, RequestRow, SessionRow, Tables } from './schema.ts'
+import type {
+  DeliveryRow,
+  EventRow,
+  GrantRow,
+  RequestRow,
+  SessionRow,
+  Tables,
+  TokenRow,
+} from './schema.ts'
+import { tokenColumns } from './token-rows.ts'
 
 /**
  * Whether a column is this very string. MySQL takes `root ` for `root` in every collation that
@@ -186,6 +196,34 @@ export function dueQuery(
     .orderBy('due_at')
     .orderBy('id')
     .limit(limit)
+}
+
+/** The token with a hash, by the unique index of those. Takes the hash. */
+export function tokenQuery(db: Kysely<Tables>) {
+  return db.selectFrom('impersonation_tokens').select(tokenColumns).where('hash', '=', '')
+}
+
+/** Null when nothing can match. */
+export function tokensQuery(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  filter: TokenFilter,
+  page: Page,
+): SelectQueryBuilder<Tables, 'impersonation_tokens', TokenRow> | null {
+  const conditions = equalities(dialect, {
+    user_id: filter.userId,
+    user_org_id: filter.orgId,
+    issued_by: filter.issuedBy,
+  })
+  if (!conditions) return null
+  conditions.push(...olderThan('created_at', page))
+  return db
+    .selectFrom('impersonation_tokens')
+    .select(tokenColumns)
+    .where((eb) => eb.and(conditions))
+    .orderBy('created_at', 'desc')
+    .orderBy('id', 'desc')
+    .limit(page.limit)
 }
 
 type Conditions = Expression<SqlBool>[]

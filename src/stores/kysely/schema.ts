@@ -11,6 +11,7 @@ export interface Tables {
   impersonation_deliveries: DeliveryRow
   impersonation_links: LinkRow
   impersonation_actions: ActionTable
+  impersonation_tokens: TokenTable
 }
 
 /** Some drivers give a bigint as a string, so that no digit is lost. */
@@ -158,4 +159,28 @@ export interface ActionRow {
 /** MySQL keeps the id of the session as bytes, and gives them as such unless told otherwise. */
 interface ActionTable extends Omit<ActionRow, 'session_id'> {
   session_id: ColumnType<string | Uint8Array, string, string>
+}
+
+/** An API token without its hash. */
+export interface TokenRow {
+  id: string
+  user_id: string
+  user_org_id: string | null
+  name: string
+  prefix: string
+  /** JSON: an array of words. */
+  scopes: string
+  issued_by: string
+  created_at: Instant
+  expires_at: Instant
+  last_used_at: Instant | null
+  revoked_at: Instant | null
+  revoked_by: string | null
+  replaced_by: string | null
+  revision: number
+}
+
+/** The hash is given once, and compared from then on. */
+interface TokenTable extends TokenRow {
+  hash: ColumnType<string, string, never>
 }

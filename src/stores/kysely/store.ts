@@ -17,6 +17,7 @@ import { retentionSection } from './retention.ts'
 import { retried } from './retry.ts'
 import { fromEventRow, fromSessionRow, isStorable, toKey } from './rows.ts'
 import type { SessionRow, Tables } from './schema.ts'
+import { tokenSection } from './tokens.ts'
 import { createHeadOf, trailSection } from './trail.ts'
 
 export interface KyselyStoreOptions {
@@ -35,12 +36,14 @@ export interface KyselyStoreOptions {
 
 /** A store that lacks no section. */
 export type FullStore = Store &
-  Required<Pick<Store, 'grants' | 'requests' | 'outbox' | 'chain' | 'trail' | 'retention'>>
+  Required<
+    Pick<Store, 'grants' | 'requests' | 'outbox' | 'chain' | 'trail' | 'tokens' | 'retention'>
+  >
 
 /**
- * Keeps sessions, grants, requests, events and the outbox in your Postgres, MySQL, MariaDB or SQLite, through your kysely
- * instance, which stays yours: the store opens and closes nothing, and your plugins do not touch
- * its queries. Make the tables with `migrate(db)` first.
+ * Keeps sessions, grants, requests, events, the outbox and API tokens in your Postgres, MySQL, MariaDB or
+ * SQLite, through your kysely instance, which stays yours: the store opens and closes nothing, and your
+ * plugins do not touch its queries. Make the tables with `migrate(db)` first.
  *
  * > [!WARNING]
  * > A Postgres pool without an `error` listener ends the process when a connection is cut:
@@ -146,6 +149,7 @@ export function kyselyStore<DB>(db: Kysely<DB>, options: KyselyStoreOptions = {}
     outbox: outboxSection({ tables, dialect, unit }),
     chain: chainSection({ tables }),
     trail: trailSection({ tables, dialect, unit, queue }),
+    tokens: tokenSection({ tables, dialect, unit, tell }),
     retention: retentionSection({ tables, dialect, unit }),
 
     ...(listen && { watch: (watcher) => listenFor(listen, watcher) }),

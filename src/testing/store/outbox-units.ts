@@ -27,6 +27,15 @@ import {
   withDeliveries,
 } from './outbox-fixtures.ts'
 import { ask, requestEvent, requestOf, stepOf } from './request-fixtures.ts'
+import {
+  allTokens,
+  hashOf,
+  issue,
+  revocationOf,
+  rotationOf,
+  tokenEvent,
+  tokenOf,
+} from './token-fixtures.ts'
 
 /** One thing that a verb does, with deliveries on account of its event; what it needs is made before. */
 interface Way {
@@ -132,11 +141,36 @@ export const ways: readonly Way[] = [
       }
     },
   },
+  {
+    name: 'an API token',
+    prepare: async ({ tokens }) => {
+      const token = tokenOf()
+      return async (tell) =>
+        tokens?.createToken(token, hashOf(token.id), [tell(tokenEvent(token))], null)
+    },
+  },
+  {
+    name: 'an API token in place of another',
+    prepare: async ({ tokens }) => {
+      const { next, replaces } = rotationOf(tokens ? await issue(tokens) : tokenOf())
+      return async (tell) =>
+        tokens?.createToken(next, hashOf(next.id), [tell(tokenEvent(next))], replaces)
+    },
+  },
+  {
+    name: 'a change of an API token',
+    prepare: async ({ tokens }) => {
+      const change = revocationOf(tokens ? await issue(tokens) : tokenOf())
+      return async (tell) => tokens?.changeToken(change, [tell(tokenEvent(change.after))])
+    },
+  },
 ]
 
 /** Whether a store has no such way. */
 export const lacks = (store: Store, name: string): boolean =>
-  (/grant/.test(name) && !store.grants) || (/request/.test(name) && !store.requests)
+  (/grant/.test(name) && !store.grants) ||
+  (/request/.test(name) && !store.requests) ||
+  (/API token/.test(name) && !store.tokens)
 
 /** Everything but the outbox, to be compared with itself. */
 async function everythingIn(store: Store): Promise<unknown[]> {
@@ -145,6 +179,7 @@ async function everythingIn(store: Store): Promise<unknown[]> {
     await allEvents(store),
     await store.grants?.listGrants({}, { limit: 1e6 }),
     await store.requests?.listRequests({}, { limit: 1e6 }),
+    store.tokens && (await allTokens(store.tokens)),
   ]
 }
 
@@ -201,6 +236,10 @@ export function outboxUnitRules(someRule: Rule): void {
     await store.grants?.changeGrant(changeOf(grant), [tell(grantEvent(grant))], null)
     const request = requestOf()
     await store.requests?.changeRequest(stepOf(request), [tell(requestEvent(request))], null)
+    const token = tokenOf()
+    const { next, replaces } = rotationOf(token)
+    await store.tokens?.changeToken(revocationOf(token), [tell(tokenEvent(token))])
+    await store.tokens?.createToken(next, hashOf(next.id), [tell(tokenEvent(next))], replaces)
     same(await allDeliveries(outbox), [])
   })
 

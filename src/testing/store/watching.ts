@@ -11,6 +11,7 @@ import {
   t0,
 } from './fixtures.ts'
 import { changeOf, consent } from './grant-fixtures.ts'
+import { hashOf, issue, revocationOf, rotationOf } from './token-fixtures.ts'
 
 /** Stores that do not watch keep these by having nothing to keep. */
 export function watchRules(rule: Rule): void {
@@ -52,6 +53,21 @@ export function watchRules(rule: Rule): void {
     const ending = { how: endingOf(), event: endedEvent }
     await grants.changeGrant(changeOf(grant, { status: 'revoked' }), [], ending)
     await news.next('root')
+    await news.stop()
+  })
+
+  rule('a watch tells of the owner of an API token that is new or changed', async (store) => {
+    const { tokens } = store
+    const news = watch(store)
+    if (!news || !tokens) return news?.stop()
+    await news.healthy()
+    const token = await issue(tokens)
+    await news.next('alice')
+    const { next, replaces } = rotationOf(token, { userId: 'bob' })
+    await tokens.createToken(next, hashOf(next.id), [], replaces)
+    await news.next('alice', 'bob')
+    await tokens.changeToken(revocationOf(next), [])
+    await news.next('bob')
     await news.stop()
   })
 
