@@ -27,7 +27,15 @@ import {
   sendFile,
   toRequest,
 } from './node.ts'
-import { type AdapterOptions, checkAdapterOptions, faultOf, hold, isThenable } from './options.ts'
+import {
+  type AdapterOptions,
+  cameOf,
+  checkAdapterOptions,
+  faultOf,
+  hold,
+  isThenable,
+  keepCame,
+} from './options.ts'
 import { peekNode } from './peek.ts'
 
 declare global {
@@ -48,9 +56,6 @@ export interface ExpressOptions<User> extends AdapterOptions<ExpressRequest, Use
    */
   authenticate?: RequestHandler
 }
-
-/** Requests that came without a login. Those with a token are among them, and are not asked for. */
-const nobody = new WeakSet<object>()
 
 const view: RequestView<ExpressRequest> = {
   method: (request) => request.method,
@@ -129,28 +134,25 @@ export function impersonate<User extends object>(
     }
 
     function enter(actor: User | null | undefined): void | Promise<void> {
-      if (adapter.hasApiTokens && !actor) nobody.add(request)
       if (!getActor && !byToken && !actor && lateLogin.mayTell()) {
         response.once('finish', () => lateLogin.tell(slot(request) != null))
       }
       const entrance = adapter.enter(request, actor || null)
-      if (entrance instanceof Promise) return entrance.then(proceed).catch(failed)
-      return proceed(entrance)
+      if (entrance instanceof Promise)
+        return entrance.then((later) => proceed(later, !actor)).catch(failed)
+      return proceed(entrance, !actor)
     }
 
-    function proceed({
-      answer,
-      context,
-      apiToken,
-      user,
-      headers,
-      trace,
-    }: Entrance<User>): void | Promise<void> {
+    function proceed(entrance: Entrance<User>, isLoggedOut: boolean): void | Promise<void> {
+      const { answer, context, apiToken, user, headers, trace } = entrance
       if (headers !== null) seal(response, headers)
       if (trace !== null) follow(response, trace, () => routeOf(request))
       if (answer !== null) return send(response, answer)
       request.impersonation = context
-      if (adapter.hasApiTokens) request.apiToken = apiToken
+      if (adapter.hasApiTokens) {
+        request.apiToken = apiToken
+        keepCame(request, entrance, isLoggedOut)
+      }
       const as = context ?? apiToken
       if (user !== undefined && as !== null) {
         if (setUser) setUser(request, user)
@@ -198,7 +200,7 @@ export function requireScope(...scopes: string[]): RequestHandler {
   checkScopes('requireScope', scopes)
   return function requireScope(request, response, next) {
     try {
-      const refusal = scopedRoute(request.apiToken, nobody.has(request), scopes)
+      const refusal = scopedRoute(cameOf(request), scopes)
       if (refusal === null) return next()
       send(response, refusal.getResponse()).catch(next)
     } catch (error) {

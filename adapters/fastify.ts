@@ -15,6 +15,7 @@ import {
   type Impersonation,
   type ImpersonationEngine,
   type KnownRoute,
+  type RequestContext,
   type RequestView,
   scopedRoute,
   wrongOrder,
@@ -23,7 +24,15 @@ import { pathOf } from '../src/pipeline/patterns.ts'
 import { answeredBy } from './answered.ts'
 import { mountedAt } from './mounted.ts'
 import { fileOf, follow, hasTwoLogins, headerOf, removeHeader, seal, toRequest } from './node.ts'
-import { type AdapterOptions, checkAdapterOptions, faultOf, hold, isThenable } from './options.ts'
+import {
+  type AdapterOptions,
+  cameOf,
+  checkAdapterOptions,
+  faultOf,
+  hold,
+  isThenable,
+  keepCame,
+} from './options.ts'
 import { peekNode } from './peek.ts'
 
 declare module 'fastify' {
@@ -118,13 +127,12 @@ const plugin: FastifyPluginCallback<FastifyOptions<object>> = (fastify, options,
     actorOf(
       request,
       (actor) => {
-        if (adapter.hasApiTokens && !actor) nobody.add(request)
         const entrance = adapter.enter(request, actor)
         if (entrance instanceof Promise)
           entrance
-            .then((later) => proceed(request, reply, later, next))
+            .then((later) => proceed(request, reply, later, !actor, next))
             .catch((error: unknown) => next(faultOf(error)))
-        else proceed(request, reply, entrance, next)
+        else proceed(request, reply, entrance, !actor, next)
       },
       next,
     )
@@ -137,10 +145,9 @@ const plugin: FastifyPluginCallback<FastifyOptions<object>> = (fastify, options,
     fastify.addHook(name, function again(...args: unknown[]) {
       const [request] = args as [FastifyRequest]
       const next = args.at(-1) as (error?: Error) => void
-      const context = request.impersonation as Impersonation<object> | null | undefined
-      const apiToken = request.apiToken as ApiTokenContext<object> | null | undefined
+      const context = keptContext(request) as RequestContext<object> | null | undefined
       if (context === undefined) next()
-      else adapter.run(context ?? apiToken ?? null, next)
+      else adapter.run(context, next)
     })
   }
 
@@ -166,9 +173,11 @@ const plugin: FastifyPluginCallback<FastifyOptions<object>> = (fastify, options,
   function proceed(
     request: FastifyRequest,
     reply: FastifyReply,
-    { answer, context, apiToken, user, headers, trace }: Entrance<object>,
+    entrance: Entrance<object>,
+    isLoggedOut: boolean,
     next: (error?: Error) => void,
   ): void {
+    const { answer, context, apiToken, user, headers, trace } = entrance
     if (headers !== null) seal(reply.raw, headers)
     if (trace !== null) follow(reply.raw, trace)
     if (answer !== null) {
@@ -176,8 +185,12 @@ const plugin: FastifyPluginCallback<FastifyOptions<object>> = (fastify, options,
       return
     }
     request.impersonation = context
-    if (adapter.hasApiTokens) request.apiToken = apiToken
+    if (adapter.hasApiTokens) {
+      request.apiToken = apiToken
+      keepCame(request, entrance, isLoggedOut)
+    }
     const as = context ?? apiToken
+    keepContext(request, as)
     if (user !== undefined && as !== null) {
       if (setUser) setUser(request, user)
       else hold(adapter, request, userProperty, as)
@@ -220,9 +233,6 @@ const plugin: FastifyPluginCallback<FastifyOptions<object>> = (fastify, options,
   done()
 }
 
-/** Requests that came without a login. Those with a token are among them, and are not asked for. */
-const nobody = new WeakSet<object>()
-
 const early = Symbol('onbehalf.actor')
 
 /** Who called, before any later layer had a say. */
@@ -231,6 +241,19 @@ function keep(request: FastifyRequest & { [early]?: object | null }, actor: obje
 }
 
 const kept = (request: FastifyRequest & { [early]?: object | null }) => request[early]
+
+const running = Symbol('onbehalf.running')
+
+/** What the request runs under: what handlers read of it, other layers may write. */
+function keepContext(
+  request: FastifyRequest & { [running]?: RequestContext<unknown> | null },
+  context: RequestContext<unknown> | null,
+): void {
+  request[running] = context
+}
+
+const keptContext = (request: FastifyRequest & { [running]?: RequestContext<unknown> | null }) =>
+  request[running]
 
 interface RouteMark {
   readonly url?: string | undefined
@@ -306,8 +329,10 @@ function viewBelow(prefix: string, basePath: string): RequestView<FastifyRequest
 export function requireScope(...scopes: string[]): preHandlerHookHandler {
   checkScopes('requireScope', scopes)
   return function requireScope(request, reply, next) {
+    // A hook of the whole app comes by our own routes, too, which decide on tokens themselves.
+    if (isOwnRoute(request)) return next()
     try {
-      const refusal = scopedRoute(request.apiToken, nobody.has(request), scopes)
+      const refusal = scopedRoute(cameOf(request), scopes)
       if (refusal === null) return next()
       send(reply, refusal.getResponse()).catch((error: unknown) => next(faultOf(error)))
     } catch (error) {

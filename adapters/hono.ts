@@ -19,7 +19,13 @@ import {
 } from '../src/adapter.ts'
 import { type HeaderPlan, noStore, varyWith } from '../src/pipeline/headers.ts'
 import { headerOf, removeHeader as removeFromNode } from './node.ts'
-import { type AdapterOptions, checkAdapterOptions, isThenable } from './options.ts'
+import {
+  type AdapterOptions,
+  cameOf,
+  checkAdapterOptions,
+  isThenable,
+  keepCame,
+} from './options.ts'
 import { peekWeb } from './peek-web.ts'
 import { applyPlan, lacks, sealed } from './web.ts'
 
@@ -40,9 +46,6 @@ export interface HonoOptions<User> extends AdapterOptions<Context, User> {
   authenticate?: MiddlewareHandler
 }
 
-/** Requests that came without a login. Those with a token are among them, and are not asked for. */
-const nobody = new WeakSet<object>()
-
 /** What servers put into the environment: @hono/node-server its request, Deno the address, Bun itself. */
 interface Bindings {
   incoming?: IncomingMessage
@@ -51,7 +54,21 @@ interface Bindings {
 }
 
 const bindings = (c: Context) => c.env as Bindings | undefined
-const incoming = (c: Context) => bindings(c)?.incoming
+
+/** The symbol that @hono/node-server ties its requests to Node's by; it is none of its exports. */
+let tie: symbol | undefined
+
+/** Node's request, where this one is made of it: one that a handler makes may come with the environment of another. */
+function incoming(c: Context): IncomingMessage | undefined {
+  const node = bindings(c)?.incoming
+  if (!node) return undefined
+  const raw = c.req.raw as never as Record<symbol, unknown>
+  if (tie !== undefined && raw[tie] === node) return node
+  const found = Object.getOwnPropertySymbols(raw).find((symbol) => raw[symbol] === node)
+  if (found === undefined) return undefined
+  tie = found
+  return node
+}
 
 const view: RequestView<Context> = {
   method: (c) => c.req.method,
@@ -74,7 +91,7 @@ const view: RequestView<Context> = {
     return /,\s*[\w-]+\s+[^\s=,]/.test(joined ?? '')
   },
   removeHeader(c, name) {
-    const node = incoming(c)
+    const node = bindings(c)?.incoming
     if (node) removeFromNode(node, name)
     try {
       c.req.raw.headers.delete(name)
@@ -89,7 +106,7 @@ const view: RequestView<Context> = {
   peekBody: (c, limit) => peekWeb(c.req, limit),
   isSecure: (c) => c.req.url.startsWith('https:'),
   ip: (c) =>
-    incoming(c)?.socket?.remoteAddress ??
+    bindings(c)?.incoming?.socket?.remoteAddress ??
     bindings(c)?.remoteAddr?.hostname ??
     bindings(c)?.requestIP?.(c.req.raw)?.address,
   async toRequest(c) {
@@ -155,13 +172,15 @@ export function impersonate<User extends object>(
     const found = byToken ? null : actorOf(c)
     const actor = isThenable(found) ? await found : found
     const entering = adapter.enter(c, actor || null)
-    if (adapter.hasApiTokens && !actor) nobody.add(c)
-    const { answer, context, apiToken, user, headers, trace } =
-      entering instanceof Promise ? await entering : entering
+    const entrance = entering instanceof Promise ? await entering : entering
+    const { answer, context, apiToken, user, headers, trace } = entrance
     if (answer !== null) return send(c, headers === null ? answer : sealed(answer, headers))
 
     c.set('impersonation', context)
-    if (adapter.hasApiTokens) c.set('apiToken', apiToken)
+    if (adapter.hasApiTokens) {
+      c.set('apiToken', apiToken)
+      keepCame(c, entrance, !actor)
+    }
     const as = context ?? apiToken
     if (user !== undefined && as !== null) {
       if (setUser) setUser(c, user)
@@ -219,7 +238,7 @@ export function guarded(kind: Guardrail): MiddlewareHandler {
 export function requireScope(...scopes: string[]): MiddlewareHandler {
   checkScopes('requireScope', scopes)
   return async function requireScope(c, next) {
-    const refusal = scopedRoute(c.get('apiToken'), nobody.has(c), scopes)
+    const refusal = scopedRoute(cameOf(c), scopes)
     return refusal ? send(c, refusal.getResponse()) : next()
   }
 }
@@ -252,7 +271,7 @@ function announce(c: Context, { set, isPrivate }: HeaderPlan): void {
 function seeTo(c: Context, plan: HeaderPlan): void {
   if (!lacks(c.res.headers, plan)) return
   // @hono/node-server 1 loses changed headers when somebody looks at a response for the first time: look before.
-  if (incoming(c)) void c.res.body
+  if (bindings(c)?.incoming) void c.res.body
   try {
     applyPlan(c.res.headers, plan)
   } catch {

@@ -1,4 +1,10 @@
-import { type Adapter, overwritten, type RequestContext } from '../src/adapter.ts'
+import {
+  type Adapter,
+  type Came,
+  type Entrance,
+  overwritten,
+  type RequestContext,
+} from '../src/adapter.ts'
 
 /** What every adapter takes beside the engine. */
 export interface AdapterOptions<Req, User> {
@@ -38,6 +44,20 @@ export function faultOf(error: unknown): Error {
     ? (error as Error)
     : new Error('the login failed without saying why', { cause: error })
 }
+
+const came = Symbol('onbehalf.came')
+
+/** Keeps how a request came, for routes that want scopes: what handlers read of it, other layers may write. */
+export function keepCame(
+  request: object,
+  { context, apiToken }: Entrance<unknown>,
+  isLoggedOut: boolean,
+): void {
+  const kept = request as { [came]?: Came }
+  kept[came] = apiToken ?? (context === null && isLoggedOut ? 'nobody' : 'login')
+}
+
+export const cameOf = (request: object) => (request as { readonly [came]?: Came })[came]
 
 interface Hold {
   readonly adapter: Pick<Adapter<never, unknown>, 'isTarget'>

@@ -30,20 +30,21 @@ export function markedRoute(
   )
 }
 
+/** How a request came: by an API token, by a login (or an impersonation, which began with one), or as nobody. */
+export type Came = ApiTokenContext<unknown> | 'login' | 'nobody'
+
 /**
  * What becomes of a request that has reached a route which wants scopes: its refusal, or null. A login passes
  * with whatever its user may; nobody does not.
- * @param token what the adapter has put on the request; undefined where it did not see it, or there are no API tokens
- * @param isNobody whether nobody was logged in
+ * @param came undefined where the adapter has not seen it, or where there are no API tokens
  * @throws {Error} ONBEHALF_NOT_MOUNTED
  */
 export function scopedRoute(
-  token: ApiTokenContext<unknown> | null | undefined,
-  isNobody: boolean,
+  came: Came | undefined,
   scopes: readonly string[],
 ): ImpersonationError | null {
-  if (token === null && isNobody) return new ImpersonationError('unauthenticated')
-  if (token !== undefined) return lacking(token, scopes)
+  if (came === 'nobody') return new ImpersonationError('unauthenticated')
+  if (came !== undefined) return came === 'login' ? null : lacking(came, scopes)
   throw notMounted(
     `a route that wants the scope "${scopes.join(' ')}" was reached by a request that the impersonation middleware ` +
       'has not seen, or the option "apiTokens" is missing; it was stopped. Mount impersonate(impersonation) above that route',

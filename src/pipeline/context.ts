@@ -23,7 +23,7 @@ export interface Context<User, Scope extends string = string> {
   tryApiToken(): ApiTokenContext<User, Scope> | null | undefined
   /**
    * Runs code outside requests with a context: `null` says plainly that nobody is impersonated (a cron
-   * job, a login route above the middleware), one from `current()` or `apiToken()` carries on where it was lost.
+   * job, a login route above the middleware), one from `current() ?? apiToken()` carries on where it was lost.
    */
   run<T>(context: Impersonation<User> | ApiTokenContext<User> | null, code: () => T): T
   /**

@@ -53,7 +53,8 @@ export function lacking(
   scopes: readonly string[],
 ): ImpersonationError | null {
   if (token === null || scopes.every((scope) => token.scopes.includes(scope))) return null
-  const unknown = scopes.find((scope) => !allowedBy.get(token)?.has(scope))
+  const allowed = allowedBy.get(token)
+  const unknown = allowed && scopes.find((scope) => !allowed.has(scope))
   if (unknown !== undefined)
     warnOnce(
       'ONBEHALF_UNKNOWN_SCOPE',

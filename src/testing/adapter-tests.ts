@@ -1,3 +1,4 @@
+import { apiTokenRules } from './adapter/api-tokens.ts'
 import type { AdapterTestsOptions, Mount } from './adapter/app.ts'
 import { bodyRules } from './adapter/bodies.ts'
 import { contextRules } from './adapter/context.ts'
@@ -10,6 +11,7 @@ import { markRules } from './adapter/marks.ts'
 import { originRules } from './adapter/origins.ts'
 import { recordRules } from './adapter/record.ts'
 import { routeRules } from './adapter/routes.ts'
+import { scopeRules } from './adapter/scopes.ts'
 import { inWorlds, type Rule, type RuleGroup } from './adapter/world.ts'
 import type { TestRunner } from './store/fixtures.ts'
 
@@ -35,6 +37,7 @@ export function adapterTests(
     holdsSlot: true,
     tellsOrder: true,
     marksRoutes: true,
+    marksScopes: true,
     readsBodyFirst: false,
     requests: Number(process.env.ONBEHALF_REQUESTS ?? 2000),
     spellings: [],
@@ -55,6 +58,8 @@ export function adapterTests(
     ['access levels and guardrails', levelRules],
     ['marked routes and classify', markRules],
     ['the record and tokens', recordRules],
+    ['API tokens', apiTokenRules],
+    ['scopes', scopeRules],
     ['failures', failureRules],
   ]
   for (const [name, define] of groups) describe(name, () => define(rule, complete))

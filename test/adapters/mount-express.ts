@@ -2,7 +2,7 @@ import http from 'node:http'
 import { Readable } from 'node:stream'
 import type express from 'express'
 import type { Request, Response } from 'express'
-import { type ExpressOptions, guarded, impersonate } from '../../adapters/express.ts'
+import { type ExpressOptions, guarded, impersonate, requireScope } from '../../adapters/express.ts'
 import type { Mount, TestAnswer, TestCall, TestUser } from '../../src/testing/index.ts'
 import { listen } from './listen.ts'
 
@@ -55,9 +55,10 @@ export function mountExpress(
         next()
       })
     }
-    for (const { method, path, guard, handle } of routes) {
+    for (const { method, path, guard, scopes, handle } of routes) {
       const verb = method.toLowerCase() as 'get'
       if (guard) router[verb](path, guarded(guard))
+      if (scopes) router[verb](path, requireScope(...scopes))
       router[verb](path, async (request, response, next) => {
         try {
           send(response, await handle(callOf(request, slot)))
@@ -85,6 +86,9 @@ function callOf(request: Request, slot: string): TestCall {
     },
     get impersonation() {
       return request.impersonation
+    },
+    get apiToken() {
+      return request.apiToken
     },
     header: (name) => request.get(name),
     headerNames: () => headerNames(request),

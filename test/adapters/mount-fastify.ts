@@ -6,7 +6,7 @@ import fastify, {
   type FastifyRequest,
   type FastifyServerOptions,
 } from 'fastify'
-import { type FastifyOptions, impersonate } from '../../adapters/fastify.ts'
+import { type FastifyOptions, impersonate, requireScope } from '../../adapters/fastify.ts'
 import type { Mount, TestAnswer, TestCall, TestUser } from '../../src/testing/index.ts'
 import { answerRaw, headerNames } from './mount-express.ts'
 
@@ -30,6 +30,9 @@ export function mountFastify(variant: Variant = {}): Mount {
       get impersonation() {
         return request.impersonation
       },
+      get apiToken() {
+        return request.apiToken
+      },
       header: (name) => request.headers[name] as string | undefined,
       headerNames: () => headerNames(request.raw),
       body: () => request.body,
@@ -48,11 +51,12 @@ export function mountFastify(variant: Variant = {}): Mount {
             if (user !== undefined) (request as never as Record<string, unknown>)[slot] = user
           })
       }
-      for (const { method, path, guard, handle } of routes) {
+      for (const { method, path, guard, scopes, handle } of routes) {
         scope.route({
           method,
           url: path,
           config: guard ? { impersonation: { guard } } : {},
+          ...(scopes && { preHandler: requireScope(...scopes) }),
           handler: async (request, reply) => send(reply, await handle(callOf(request))),
         })
       }

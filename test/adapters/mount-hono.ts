@@ -1,7 +1,7 @@
 import { type Context, Hono } from 'hono'
 import { stream as honoStream } from 'hono/streaming'
 import type { HTTPResponseError } from 'hono/types'
-import { guarded, type HonoOptions, impersonate } from '../../adapters/hono.ts'
+import { guarded, type HonoOptions, impersonate, requireScope } from '../../adapters/hono.ts'
 import type {
   MountedApp,
   TestAnswer,
@@ -59,8 +59,9 @@ export function mountHono(
           await next()
         })
     }
-    for (const { method, path, guard, handle } of routes) {
+    for (const { method, path, guard, scopes, handle } of routes) {
       if (guard) below.on(method, path, guarded(guard))
+      if (scopes) below.on(method, path, requireScope(...scopes))
       below.on(method, path, async (c) => send(c, await handle(callOf(c, slot))))
     }
     if (onError)
@@ -85,6 +86,9 @@ function callOf(c: Context, slot: string): TestCall {
     },
     get impersonation() {
       return c.get('impersonation')
+    },
+    get apiToken() {
+      return c.get('apiToken')
     },
     header: (name) => c.req.header(name),
     headerNames: () => [

@@ -40,17 +40,31 @@ impersonation.current()?.target.shoeSize
 impersonation.guard('shoes')
 impersonation.guard('payment')
 export const refusal: ImpersonationError = new ImpersonationError('not_allowed')
+
+export const scoped = createImpersonation({
+  store: memoryStore(),
+  findUser: (id) => users.get(id) ?? null,
+  can: () => false,
+  apiTokens: { prefix: 'pv_live_', scopes: ['read', 'upload'] },
+})
+scoped.requireScope('read', 'upload')
+// @ts-expect-error there is no such scope
+scoped.requireScope('uplaod')
+export const scopes: readonly ('read' | 'upload')[] | undefined = scoped.apiToken()?.scopes
+// Where none are named, any text is one.
+impersonation.requireScope('anything')
 `
 
 const express = `
 import express from 'express'
-import { impersonate } from 'onbehalf/express'
-import { impersonation } from './policy.js'
+import { impersonate, requireScope } from 'onbehalf/express'
+import { impersonation, scoped } from './policy.js'
 
 const app = express()
 app.use(impersonate(impersonation))
-app.get('/', (req, res) => {
-  res.json({ actor: impersonation.current()?.actor.id, path: req.path })
+app.use('/api', impersonate(scoped))
+app.get('/', requireScope('read'), (req, res) => {
+  res.json({ actor: impersonation.current()?.actor.id, path: req.path, by: req.apiToken?.issuedBy })
 })
 `
 
@@ -94,12 +108,14 @@ export const other = createImpersonation({
     files: {
       'app.ts': `
 import Fastify from 'fastify'
-import { impersonate } from 'onbehalf/fastify'
-import { impersonation } from './policy.js'
+import { impersonate, requireScope } from 'onbehalf/fastify'
+import { impersonation, scoped } from './policy.js'
 
 const app = Fastify()
 await app.register(impersonate, { impersonation })
+await app.register(impersonate, { impersonation: scoped })
 app.get('/', async (request) => ({ actor: impersonation.current()?.actor.id, url: request.url }))
+app.get('/files', { preHandler: requireScope('read') }, async (request) => request.apiToken?.id)
 `,
     },
   },
@@ -108,12 +124,14 @@ app.get('/', async (request) => ({ actor: impersonation.current()?.actor.id, url
     files: {
       'app.ts': `
 import { Hono } from 'hono'
-import { impersonate } from 'onbehalf/hono'
-import { impersonation, type User } from './policy.js'
+import { impersonate, requireScope } from 'onbehalf/hono'
+import { impersonation, scoped, type User } from './policy.js'
 
 const app = new Hono<{ Variables: { user: User } }>()
 app.use(impersonate(impersonation))
+app.use('/api/*', impersonate(scoped))
 app.get('/', (c) => c.json({ actor: impersonation.current()?.actor.id, email: c.var.user.email }))
+app.get('/files', requireScope('read'), (c) => c.json(c.get('apiToken')?.id))
 `,
     },
   },

@@ -9,9 +9,15 @@ import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import { jwt } from 'hono/jwt'
 import { jwtVerify } from 'jose'
 import passport from 'passport'
-import { impersonate as impersonateExpress } from '../../adapters/express.ts'
-import { impersonate as impersonateFastify } from '../../adapters/fastify.ts'
-import { impersonate as impersonateHono } from '../../adapters/hono.ts'
+import {
+  impersonate as impersonateExpress,
+  requireScope as scopeInExpress,
+} from '../../adapters/express.ts'
+import {
+  impersonate as impersonateFastify,
+  requireScope as scopeInFastify,
+} from '../../adapters/fastify.ts'
+import { impersonate as impersonateHono, requireScope as scopeInHono } from '../../adapters/hono.ts'
 import { createImpersonation, type ImpersonationEngine, memoryStore } from '../../src/index.ts'
 import { listen } from '../adapters/listen.ts'
 import { audience, forge, issuer, secret } from '../tokens/fixtures.ts'
@@ -23,7 +29,7 @@ export interface User {
 }
 
 const users: readonly User[] = [
-  { id: 'root', may: ['start', 'list', 'revoke'] },
+  { id: 'root', may: ['start', 'list', 'revoke', 'issue_token'] },
   { id: 'alice', may: [] },
   { id: 'mallory', may: [] },
 ]
@@ -101,6 +107,10 @@ const onExpress =
       const { user } = request as { user?: unknown }
       response.json([(user as User | undefined)?.id ?? null, actorOf(impersonation)])
     })
+    app.post('/files', scopeInExpress('upload'), (request, response) => {
+      const { user } = request as { user?: unknown }
+      response.json([(user as User | undefined)?.id ?? null, request.apiToken?.name ?? null])
+    })
     return app
   }
 
@@ -131,6 +141,10 @@ const onFastify: Build = async ({ impersonation, secret: key, wiring, looked }) 
   app.all('/me', async ({ user }, reply) => {
     const { id = null } = (user as unknown as User | null) ?? {}
     return reply.send([id, actorOf(impersonation)])
+  })
+  app.post('/files', { preHandler: scopeInFastify('upload') }, async (request, reply) => {
+    const { id = null } = (request.user as unknown as User | null) ?? {}
+    return reply.send([id, request.apiToken?.name ?? null])
   })
   await app.ready()
   return (request, response) => app.routing(request, response)
@@ -163,11 +177,18 @@ const onHono: Build = ({ impersonation, secret: key, wiring, looked }) => {
     app.use(impersonateHono(impersonation, options))
   }
   app.all('/me', (c) => {
-    const { sub } = (c.get('jwtPayload') as { sub?: string } | undefined) ?? {}
-    const id = (c.get('impersonation') ? undefined : sub) ?? c.get('user')?.id ?? null
-    return c.json([id, actorOf(impersonation)])
+    return c.json([whoIn(c), actorOf(impersonation)])
   })
+  app.post('/files', scopeInHono('upload'), (c) =>
+    c.json([whoIn(c), c.get('apiToken')?.name ?? null]),
+  )
   return getRequestListener(app.fetch)
+}
+
+/** Its logins leave what they found where they want it, and ours is in the slot. */
+function whoIn(c: Context): string | null {
+  const { sub } = (c.get('jwtPayload') as { sub?: string } | undefined) ?? {}
+  return (c.get('impersonation') ? undefined : sub) ?? c.get('user')?.id ?? null
 }
 
 const actorOf = (impersonation: ImpersonationEngine<User>) =>
@@ -194,6 +215,7 @@ export async function hostWith(name: string, wiring: Wiring, { shared = false } 
     can: (user, action) => user.may.includes(action),
     rateLimit: false,
     impersonationTokens: { issuer, audience, secret },
+    apiTokens: { prefix: 'pv_live_', scopes: ['read', 'upload'] },
   })
   const looked: (string | undefined)[] = []
   const key = shared ? secret : ownSecret
@@ -248,6 +270,11 @@ export async function hostWith(name: string, wiring: Wiring, { shared = false } 
         transport: 'token',
       })
       return accessToken
+    },
+    /** An API token, and its id. */
+    issue(userId: string, scopes: readonly string[]) {
+      const caller = impersonation.caller(find('root') as User)
+      return impersonation.tokens.issue(caller, { userId, name: 'a script', scopes })
     },
   }
 }

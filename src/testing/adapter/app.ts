@@ -19,6 +19,8 @@ export interface TestCall {
   readonly user: unknown
   /** What the adapter put on the request object. */
   readonly impersonation: unknown
+  /** What the adapter put there of the API token that the request came with. */
+  readonly apiToken: unknown
   /** A request header in the framework's usual way; the name comes in lower case. */
   header(name: string): string | undefined
   /** The names of the request headers, in lower case, in every form a handler can get at: raw and distinct ones too. */
@@ -51,6 +53,8 @@ export interface TestRoute {
   readonly path: string
   /** Where it is there: the adapter's own mark of a guarded route. */
   readonly guard?: Guardrail | undefined
+  /** Where they are there: what the adapter's own `requireScope` before the handler is given. */
+  readonly scopes?: readonly string[] | undefined
   readonly handle: TestHandler
 }
 
@@ -105,6 +109,8 @@ export interface AdapterTestsOptions {
   readonly tellsOrder?: boolean
   /** Whether the adapter has a mark for guarded routes, which `mount` puts where a route says `guard`. @default true */
   readonly marksRoutes?: boolean
+  /** Whether the adapter has a `requireScope`, which `mount` puts where a route says `scopes`. @default true */
+  readonly marksScopes?: boolean
   /** Whether layers run only once the body has been read. @default false */
   readonly readsBodyFirst?: boolean
   /** How many requests of several admins are interleaved. @default ONBEHALF_REQUESTS of the environment, or 2000 */

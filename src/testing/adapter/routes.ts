@@ -264,6 +264,11 @@ export function routeRules(
       '/approvals/x/approve',
       '/test-sessions',
       '/tokens',
+      '/tokens/x',
+      '/tokens/x/rotate',
+      '/users',
+      '/me/tokens',
+      '/me/tokens/x',
       '/start/x',
     ]) {
       for (const method of ['GET', 'POST', 'PUT', 'DELETE'])
