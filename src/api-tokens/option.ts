@@ -45,7 +45,10 @@ export interface ApiTokenOptions<User, Scope extends string = string> {
 export interface ServiceOptions<User> {
   /** Whether a user is a program. Anything but `false` is yes, a throw is yes: the shorter life. */
   readonly is: (user: User) => Awaitable<boolean>
-  /** The longest that a token of a service lives, and how long it does when nobody says, in ms. @default 86_400_000 (24 h) */
+  /**
+   * The longest that a token of a service lives, and how long it does when nobody says, in ms.
+   * @default 86_400_000 (24 h), or `apiTokens.maxDurationMs` if that is less
+   */
   readonly maxDurationMs?: number
 }
 
@@ -53,6 +56,8 @@ export interface UserQuery {
   /** What was typed; empty for all. At most 200 characters. */
   readonly query: string
   readonly limit: number
+  /** The organisation that the caller may issue tokens in; null where they may in all. */
+  readonly orgId: string | null
   /** What the page before gave as `nextCursor`; null for the first. Comes from the client: trust it no more than that. */
   readonly cursor: string | null
 }
@@ -88,7 +93,7 @@ export function checkApiTokens<User extends object>(
   want(
     `${name}.listUsers`,
     listUsers === undefined || typeof listUsers === 'function',
-    'a function ({ query, limit, cursor }) => { users, nextCursor }',
+    'a function ({ query, limit, orgId, cursor }) => { users, nextCursor }',
   )
   const maxDurationMs = positive(`${name}.maxDurationMs`, group.maxDurationMs, 365 * dayMs)
   const defaultDurationMs = positive(
@@ -108,7 +113,7 @@ export function checkApiTokens<User extends object>(
     maxDurationMs,
     defaultDurationMs,
     overlapMs,
-    services: checkServices<User>(`${name}.services`, group.services),
+    services: checkServices<User>(`${name}.services`, group.services, maxDurationMs),
   })
 }
 
@@ -125,15 +130,23 @@ function checkScopes(option: string, scopes: readonly string[]): ReadonlySet<str
   return new Set(scopes)
 }
 
-function checkServices<User>(option: string, services: ServiceOptions<User> | undefined) {
+function checkServices<User>(
+  option: string,
+  services: ServiceOptions<User> | undefined,
+  longestMs: number,
+) {
   if (services === undefined) return undefined
   want(option, isRecord(services), 'an object { is, maxDurationMs? }')
   noOthers(`${option}.`, services, ['is', 'maxDurationMs'])
   want(`${option}.is`, typeof services.is === 'function', 'a function (user) => boolean')
-  return Object.freeze({
-    is: services.is,
-    maxDurationMs: positive(`${option}.maxDurationMs`, services.maxDurationMs, dayMs),
-  })
+  const maxDurationMs = positive(
+    `${option}.maxDurationMs`,
+    services.maxDurationMs,
+    Math.min(dayMs, longestMs),
+  )
+  const most = `at most "apiTokens.maxDurationMs" (${longestMs})`
+  want(`${option}.maxDurationMs`, maxDurationMs <= longestMs, most)
+  return Object.freeze({ is: services.is, maxDurationMs })
 }
 
 const isPrefix = (value: unknown) =>

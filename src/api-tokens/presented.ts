@@ -8,6 +8,9 @@ export function presentedApiToken(
 ): string | null {
   if (!authorization?.includes(prefix)) return null
   const given = /^bearer +([^\s,]+)$/i.exec(authorization)?.[1]
-  if (given !== undefined) return given.startsWith(prefix) ? given : null
-  return authorization.split(/[\s,;"]+/).some((part) => part.startsWith(prefix)) ? '' : null
+  if (given?.startsWith(prefix)) return given
+  return authorization.split(around).some((part) => part.startsWith(prefix)) ? '' : null
 }
+
+/** What hosts cut a header at, or take off what they found. */
+const around = /[\s,;:="'<>()[\]{}]+/

@@ -5,7 +5,10 @@ import type { ApiToken } from '../types.ts'
 /** Keeps when tokens were last used, off the way of requests and at most once a minute each. */
 export interface Uses {
   note(token: ApiToken, at: number): void
-  /** Stores what waits. Never rejects: what can't be stored is noted again with the next use. */
+  /**
+   * Stores what waits, and waits for it no longer than `limitMs`. Never rejects: what can't be stored is noted
+   * again with the next use.
+   */
   flush(): Promise<void>
 }
 
@@ -13,29 +16,31 @@ const minuteMs = 60_000
 const everyMs = 1000
 const mostAtOnce = 200
 
-export function createUses(store: Pick<TokenSection, 'touchTokens'>): Uses {
+export function createUses(store: Pick<TokenSection, 'touchTokens'>, limitMs: number): Uses {
   /** When each was last noted, by id. */
   const noted = new LRUCache<string, number>({ max: 10_000 })
-  const waiting = new Map<string, number>()
+  let waiting = new Map<string, number>()
   let timer: ReturnType<typeof setTimeout> | undefined
   let writing: Promise<void> = Promise.resolve()
 
   const isRecent = (last: number | null | undefined, at: number) =>
     last !== null && last !== undefined && at - last < minuteMs
 
+  /** What comes meanwhile waits for the next turn: a store that is down is not asked again at once. */
   async function write(): Promise<void> {
-    while (waiting.size > 0) {
-      const batch = [...waiting].slice(0, mostAtOnce).map(([id, at]) => ({ id, at }))
-      for (const { id } of batch) waiting.delete(id)
-      try {
-        await store.touchTokens(batch, minuteMs)
-      } catch {
-        for (const { id } of batch) noted.delete(id)
+    const uses = [...waiting].map(([id, at]) => ({ id, at }))
+    waiting = new Map()
+    try {
+      while (uses.length > 0) {
+        await store.touchTokens(uses.slice(0, mostAtOnce), minuteMs)
+        uses.splice(0, mostAtOnce)
       }
+    } catch {
+      for (const { id } of uses) noted.delete(id)
     }
   }
 
-  function flush(): Promise<void> {
+  function begin(): Promise<void> {
     clearTimeout(timer)
     timer = undefined
     writing = writing.then(write)
@@ -47,9 +52,16 @@ export function createUses(store: Pick<TokenSection, 'touchTokens'>): Uses {
       if (isRecent(lastUsedAt, at) || isRecent(noted.get(id), at)) return
       noted.set(id, at)
       waiting.set(id, at)
-      timer ??= setTimeout(flush, everyMs)
+      timer ??= setTimeout(begin, everyMs)
       timer.unref?.()
     },
-    flush,
+    async flush() {
+      let late: ReturnType<typeof setTimeout> | undefined
+      const limit = new Promise<void>((resolve) => {
+        late = setTimeout(resolve, limitMs)
+      })
+      await Promise.race([begin(), limit])
+      clearTimeout(late)
+    },
   }
 }

@@ -1,4 +1,4 @@
-import { hashOf, isApiToken } from '../api-tokens/format.ts'
+import { hashOf, isApiToken, shownOf } from '../api-tokens/format.ts'
 import type { ApiTokenSettings } from '../api-tokens/option.ts'
 import { createUses } from '../api-tokens/uses.ts'
 import type { Clock, Instant } from '../clock.ts'
@@ -56,30 +56,35 @@ export function createByApiToken<User extends object>(
   const { settings, clock, people, tokens, watched } = parts
   const { cacheTtlMs, revocationLagMs } = settings
   const { prefix, scopes } = settings.apiTokens as ApiTokenSettings<User>
-  const uses = createUses(tokens)
+  const uses = createUses(tokens, settings.storeTimeoutMs)
 
   const standsFor = () => (watched.isHealthy() ? cacheTtlMs : Math.min(cacheTtlMs, revocationLagMs))
 
-  function isFresh({ token, readAt, judgedAt, passage }: Stands<User>): boolean {
-    return (
-      !clock.olderThan(readAt, standsFor()) &&
-      !clock.olderThan(judgedAt, revocationLagMs) &&
-      (passage === null || (token !== null && !isOver(token, clock.now())))
-    )
-  }
+  /** Whether it has run out is seen at each use. */
+  const isFresh = ({ readAt, judgedAt }: Stands<User>) =>
+    !clock.olderThan(readAt, standsFor()) && !clock.olderThan(judgedAt, revocationLagMs)
 
-  const cache: Cached<Stands<User>, null> = createCache({ max: settings.cacheMax, isFresh, load })
+  /** By hash, with how the token begins. */
+  const cache: Cached<Stands<User>, string> = createCache({ max: settings.cacheMax, isFresh, load })
 
-  async function load(hash: string, _: null, previous: Stands<User> | undefined) {
+  async function load(hash: string, shown: string, previous: Stands<User> | undefined) {
     for (let round = 0; round < 3; round++) {
-      const loaded = await loadOnce(hash, round === 0 ? previous : undefined)
-      if (loaded.passage === null || !clock.olderThan(loaded.judgedAt, longestLagMs)) return loaded
+      const loaded = await loadOnce(hash, shown, round === 0 ? previous : undefined)
+      if (loaded.passage === null || isRecent(loaded)) return loaded
     }
     const cause = new Error(`users are looked up more slowly than in ${longestLagMs} ms`)
     throw new ImpersonationError('impersonation_unavailable', { cause })
   }
 
-  async function loadOnce(hash: string, previous: Stands<User> | undefined): Promise<Stands<User>> {
+  /** The lookups took their time, and the store may have fallen silent meanwhile. */
+  const isRecent = ({ readAt, judgedAt }: Stands<User>) =>
+    !clock.olderThan(judgedAt, longestLagMs) && (readAt === judgedAt || watched.isHealthy())
+
+  async function loadOnce(
+    hash: string,
+    shown: string,
+    previous: Stands<User> | undefined,
+  ): Promise<Stands<User>> {
     const judgedAt = clock.instant()
     const vouched =
       previous?.passage && watched.isHealthy() && !clock.olderThan(previous.readAt, cacheTtlMs)
@@ -89,6 +94,8 @@ export function createByApiToken<User extends object>(
     const token = vouched?.token ?? (await tokens.findToken(hash))
     // Not kept: whoever makes tokens up would push out those that are used.
     if (token === null && !previous) throw new ImpersonationError('token_invalid')
+    // The store does not tell the hash; that it gave another's row can be seen by what it does tell.
+    if (token !== null && token.prefix !== shown) throw anotherRow()
     const owner = token && !isOver(token, clock.now()) ? await ownerOf(token) : null
     const passage = token && owner ? passageOf(token, owner) : null
     return Object.freeze({ token, passage, readAt, judgedAt })
@@ -120,9 +127,11 @@ export function createByApiToken<User extends object>(
 
   async function standing(text: string) {
     if (!isApiToken(text, prefix)) throw new ImpersonationError('token_invalid')
-    const { token, passage } = await cache.get(hashOf(text), null)
-    if (!token || !passage) throw new ImpersonationError('token_invalid')
-    uses.note(token, clock.now())
+    const { token, passage } = await cache.get(hashOf(text), shownOf(text, prefix))
+    const at = clock.now()
+    // The lookups took their time: what ran out meanwhile is over.
+    if (!token || !passage || isOver(token, at)) throw new ImpersonationError('token_invalid')
+    uses.note(token, at)
     return passage
   }
 
@@ -172,6 +181,11 @@ export function createByApiToken<User extends object>(
 
 export const isOver = ({ revokedAt, expiresAt }: ApiToken, at: number): boolean =>
   revokedAt !== null || expiresAt <= at
+
+const anotherRow = () =>
+  new ImpersonationError('impersonation_unavailable', {
+    cause: new Error('the store gave another token than it was asked for'),
+  })
 
 /** The sentence of the table speaks of impersonation, which is not at stake here. */
 function told(error: ImpersonationError): ImpersonationError {

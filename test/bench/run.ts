@@ -13,7 +13,7 @@ const frameworks = all.filter(
 )
 const variants = [
   ...['bare', 'empty', 'handwritten', 'user', 'admin'],
-  ...['impersonating', 'recorded', 'sealed'],
+  ...['impersonating', 'recorded', 'sealed', 'token'],
 ] as const
 const rounds = Number(process.env.ROUNDS ?? 7)
 const requests = Number(process.env.REQUESTS ?? 20_000)
@@ -56,8 +56,7 @@ async function measure(framework: string, variant: string): Promise<number> {
     execArgv: ['--single-threaded-gc'],
   })
   pin(child.pid, 1)
-  const { port } = await messages(child)
-  const token = variant === 'user' ? 'alice' : 'root'
+  const { port, token } = await messages(child)
   const cpu = async () => {
     const answer = messages(child)
     child.send('cpu')
@@ -92,7 +91,7 @@ async function requestsPerFramework(): Promise<void> {
         `  ${variant.padEnd(14)} ${median(of(variant)).toFixed(2).padStart(7)} µs/request  ${ratio.toFixed(3)} × empty  ${over(variant, 'bare').toFixed(2).padStart(6)} µs over bare`,
       )
     }
-    for (const variant of ['impersonating', 'recorded', 'sealed']) {
+    for (const variant of ['impersonating', 'recorded', 'sealed', 'token']) {
       const ratio = over(variant, 'bare') / over('handwritten', 'bare')
       console.log(`  ${variant} / handwritten, overhead over bare: ${ratio.toFixed(2)}`)
     }

@@ -15,7 +15,7 @@ export const frameworks = ['express', 'fastify', 'hono'] as const
  * `bare` has the login alone, `empty` a middleware that does nothing, `handwritten` the smallest one that
  * puts a target into the request, a context and the headers. The others are ours: a user who may not
  * impersonate, an admin without a session, an admin with one, the same with every request on the action
- * trail, and with the trail sealed.
+ * trail, and with the trail sealed; a program with an API token.
  */
 
 interface User {
@@ -43,14 +43,22 @@ const impersonation = createImpersonation({
     trail: variant === 'recorded' || variant === 'sealed' ? 'all' : 'off',
     ...(variant === 'sealed' && { key: 'a key of thirty-two characters..' }),
   },
+  ...(variant === 'token' && { apiTokens: { prefix: 'pv_bench_', scopes: ['read'] } }),
 })
+/** What requests are sent with. */
+let token = variant === 'user' ? 'alice' : 'root'
+if (variant === 'token') {
+  const ask = { userId: 'alice', name: 'measured', scopes: ['read'] }
+  const root = impersonation.caller(users.get('root') as User)
+  token = (await impersonation.tokens.issue(root, ask)).secret
+}
 if (under) {
   await impersonation.sessions.start(impersonation.caller(users.get('root') as User), {
     targetUserId: 'alice',
     reason: 'measured',
   })
 }
-const ours = under || ['user', 'admin'].includes(variant)
+const ours = under || ['user', 'admin', 'token'].includes(variant)
 const loginOf = (header: string | undefined) => users.get(header?.slice(7) ?? '') as User
 
 const make: Record<string, () => Promise<Server>> = {
@@ -128,7 +136,7 @@ const make: Record<string, () => Promise<Server>> = {
 const server = await (make[framework] as () => Promise<Server>)()
 server.keepAliveTimeout = 0
 server.listen(0, '127.0.0.1', () => {
-  process.send?.({ port: (server.address() as { port: number }).port })
+  process.send?.({ port: (server.address() as { port: number }).port, token })
 })
 process.on('SIGINT', () => process.exit(0))
 process.on('message', () => {
