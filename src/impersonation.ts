@@ -191,7 +191,8 @@ export function createImpersonation<User extends object, const Scope extends str
     const expiries = { expiry, requestExpiry, reap: reaper.reap }
     const tokens = door?.tokens ?? null
     const news = { recorder, changed, over, tokens, apiTokens: apiDoor }
-    const parts = { settings, store, people, judge, endings, ...news, ...expiries }
+    const under = () => context.tryCurrent() ?? context.tryApiToken() ?? null
+    const parts = { settings, store, people, judge, endings, under, ...news, ...expiries }
     loaded ??= createVerbs<User>(parts)
     return loaded
   }
@@ -288,6 +289,7 @@ export function createImpersonation<User extends object, const Scope extends str
       watched.close()
       await tracing?.flush()
       await apiDoor?.flush()
+      await recorder.settle().catch(() => undefined)
       await post.close()
       await unwatch?.()
       await settings.store.close?.()

@@ -149,7 +149,8 @@ export interface ImpersonationOptions<User extends object, Scope extends string 
   sandbox?: SandboxOptions<NoInfer<User>>
 
   /**
-   * Tells people of what concerns them: targets of requests, sessions and break-glass, operators of answers.
+   * Tells people of what concerns them: targets of requests, sessions and break-glass, operators of answers,
+   * owners of API tokens.
    * Needs a store with an outbox.
    * @default off
    */

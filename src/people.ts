@@ -13,10 +13,15 @@ export interface People<User extends object> {
    * a "no" would let a request of theirs on as themselves.
    */
   may(user: User, action: Action, target?: User): boolean | Promise<boolean>
+  /** Whether somebody may `start`, and so is no target; a throw of `can` is yes. */
+  privileged(user: User): Promise<boolean>
   /** Somebody who is not there, by id, if they may still start; null when they may not, or are gone. */
   actor(id: string): Promise<User | null>
-  /** Somebody by id, whoever they are; null when they are gone. Rejects when the host can't look users up. */
-  anybody(id: string): Promise<User | null>
+  /**
+   * Somebody by id, whoever they are, in one of their organisations if it is named; null when they are gone.
+   * Rejects when the host can't look users up.
+   */
+  anybody(id: string, orgId?: string | null): Promise<User | null>
   /** The target, fit to be impersonated, or why not. Rejects when the host can't look users up. */
   target(id: string, orgId: string | null): Promise<Target<User>>
 }
@@ -80,8 +85,8 @@ export function createPeople<User extends object>(settings: Settings<User>): Peo
     }
   }
 
-  async function anybody(id: string): Promise<User | null> {
-    const user = await find(id, null)
+  async function anybody(id: string, orgId: string | null = null): Promise<User | null> {
+    const user = await find(id, orgId)
     return user !== null && profile(user).id === id ? user : null
   }
 
@@ -104,6 +109,7 @@ export function createPeople<User extends object>(settings: Settings<User>): Peo
   return {
     profile,
     may,
+    privileged,
     target,
     anybody,
     async actor(id) {

@@ -120,7 +120,8 @@ export const tokenRoutes: readonly Route[] = [
   {
     ...issuing,
     path: '/tokens/:id/rotate',
-    summary: 'Put a new API token in the place of one, which goes on for a while; services do it by their token',
+    summary:
+      'Put a new API token in the place of one, which goes on for a while; services do it by their token',
     body: 'rotateBody',
     codes: [...issueCodes, 'token_not_found', 'token_not_active'],
     run: rotate,

@@ -4,7 +4,7 @@ import type { Recorder } from '../audit/recorder.ts'
 import { ImpersonationError } from '../errors.ts'
 import { isOver } from '../pipeline/by-api-token.ts'
 import type { TokenChange, TokenSection } from '../stores/tokens.ts'
-import type { ApiToken, UserProfile } from '../types.ts'
+import type { ApiToken, AuditEvent, UserProfile } from '../types.ts'
 
 /** A token that has just been made: `secret` is what its holder presents, here and nowhere else. */
 export interface IssuedApiToken {
@@ -66,10 +66,18 @@ export function createTokenChanges(parts: Parts): TokenChanges {
     return { token: Object.freeze(token), secret }
   }
 
-  async function found(tokenId: string): Promise<ApiToken> {
-    const token = await tokens.readToken(tokenId)
-    if (!token) throw new ImpersonationError('token_not_found')
-    return token
+  /** Stores a new token, and gives whether it was. Where the answer was lost the row tells, or nobody would have the secret. */
+  async function isStored(
+    { token, secret }: IssuedApiToken,
+    event: AuditEvent,
+    replaces: TokenChange | null,
+  ): Promise<boolean> {
+    try {
+      return (await tokens.createToken(token, hashOf(secret), [event], replaces)) === 'created'
+    } catch (error) {
+      if (await tokens.readToken(token.id).catch(() => null)) return true
+      throw error
+    }
   }
 
   async function swapped(change: TokenChange, { profile, meta }: Changer): Promise<boolean> {
@@ -87,10 +95,18 @@ export function createTokenChanges(parts: Parts): TokenChanges {
     }
   }
 
-  async function revokeOne(by: Changer, tokenId: string): Promise<ApiToken> {
+  /**
+   * Null where there is none any more.
+   * @param isDone whether one is left as it is
+   */
+  async function revokeOne(
+    by: Changer,
+    tokenId: string,
+    isDone = ({ revokedAt }: ApiToken) => revokedAt !== null,
+  ): Promise<ApiToken | null> {
     for (let round = 0; round < rounds; round++) {
-      const token = await found(tokenId)
-      if (token.revokedAt !== null) return token
+      const token = await tokens.readToken(tokenId)
+      if (!token || isDone(token)) return token
       const { revision } = token
       const revokedBy = by.profile.id
       const after = { ...token, revokedAt: now(), revokedBy, revision: revision + 1 }
@@ -104,7 +120,7 @@ export function createTokenChanges(parts: Parts): TokenChanges {
       const at = now()
       const made = make(asked, at)
       const event = tokenEvent('token.issued', made.token, profile, at, meta)
-      await tokens.createToken(made.token, hashOf(made.secret), [event], null)
+      await isStored(made, event, null)
       return made
     },
 
@@ -125,8 +141,7 @@ export function createTokenChanges(parts: Parts): TokenChanges {
       })
       const change = { from: old.revision, after }
       try {
-        const answer = await tokens.createToken(made.token, hashOf(made.secret), [event], change)
-        if (answer === 'created') return made
+        if (await isStored(made, event, change)) return made
         throw new ImpersonationError('token_not_active')
       } finally {
         changed(old.userId)
@@ -135,9 +150,11 @@ export function createTokenChanges(parts: Parts): TokenChanges {
 
     async revoke(by, tokenId) {
       const revoked = await revokeOne(by, tokenId)
-      // What it was rotated into would go on for whoever has it.
+      if (!revoked) throw new ImpersonationError('token_not_found')
+      // What it was rotated into would go on for whoever has it; of a long line most are over by themselves.
+      const isDone = (token: ApiToken) => isOver(token, now())
       for (let next = revoked.replacedBy; next !== null; )
-        next = (await revokeOne(by, next)).replacedBy
+        next = (await revokeOne(by, next, isDone))?.replacedBy ?? null
       return revoked
     },
   }

@@ -1,4 +1,4 @@
-import type { ApiTokenSettings, UserQuery } from '../api-tokens/option.ts'
+import type { ApiTokenSettings, UserPage, UserQuery } from '../api-tokens/option.ts'
 import { ImpersonationError, isImpersonationError } from '../errors.ts'
 import type { People } from '../people.ts'
 import type { Settings } from '../settings.ts'
@@ -11,25 +11,30 @@ import { checkNotForbidden } from './consent.ts'
 import { isImpersonated, refusalOf, type StartPolicy } from './policy.ts'
 import { createReach } from './reach.ts'
 import type { Caller } from './start.ts'
+import type { VerbParts } from './verbs.ts'
 
 /** Who may issue API tokens, and whose. */
 export interface TokenPolicy<User> {
+  /** Whoever calls is there themselves. @throws {ImpersonationError} nested_impersonation */
+  checkOneself(user: User): void
   /** @throws {ImpersonationError} not_allowed, nested_impersonation, insufficient_user_authentication */
   checkIssuer(caller: Caller<User>): Promise<void>
   /** @throws {ImpersonationError} rate_limited */
   checkRate(actorId: string): Promise<void>
   /**
-   * The owner, fit to have a token from this caller.
+   * The owner, fit to have a token from this caller. Who is out of the caller's reach is not there.
    * @throws {ImpersonationError} target_not_found, target_inactive, target_protected, not_allowed
    */
   owner(caller: Caller<User>, userId: string, orgId: string | null): Promise<Owner<User>>
-  users(caller: Caller<User>, ask: UserQuery): Promise<UsersFound>
-  /** Does the work; a refusal is put on record. `tokenId` where it is about one that is there. */
-  onRecord<T>(
-    by: Changer,
-    about: { readonly userId: string; readonly tokenId?: string },
-    work: () => Promise<T>,
-  ): Promise<T>
+  users(caller: Caller<User>, ask: Omit<UserQuery, 'orgId'>): Promise<UsersFound>
+  /** Does the work; a refusal is put on record. */
+  onRecord<T>(by: Changer, about: About, work: () => Promise<T>): Promise<T>
+}
+
+export interface About {
+  readonly userId: string | null
+  /** Of a token that is there: what somebody took for an id may be a token itself. */
+  readonly tokenId: string | null
 }
 
 interface Owner<User> {
@@ -43,28 +48,57 @@ interface Parts<User extends object> {
   readonly people: People<User>
   readonly policy: StartPolicy<User>
   readonly checkLogin: CheckLogin<User>
+  readonly under: VerbParts<User>['under']
 }
 
 export function createTokenPolicy<User extends object>(parts: Parts<User>): TokenPolicy<User> {
-  const { settings, store, people, policy, checkLogin } = parts
+  const { settings, store, people, policy, checkLogin, under } = parts
   const { now, rateLimit } = settings
   const { listUsers } = settings.apiTokens as ApiTokenSettings<User>
   const reach = createReach<User>(people)
 
-  async function mayIssue(
-    caller: Caller<User>,
-    user: User,
-    orgId: string | null,
-  ): Promise<boolean> {
-    const scope = await reach.scope(caller, 'issue_token')
-    if (scope !== null && scope !== orgId) return false
-    return (await people.may(caller.user, 'issue_token', user)) === true
+  /** Whether a token may be issued for somebody who is fit to have one. */
+  async function checkMayIssue(caller: Caller<User>, user: User): Promise<void> {
+    const message = 'You are not allowed to issue tokens for this user.'
+    if ((await people.may(caller.user, 'issue_token', user)) !== true)
+      throw new ImpersonationError('not_allowed', { message })
+    await checkNotForbidden(settings, caller.user, user).catch((error: ImpersonationError) => {
+      throw error.code === 'not_allowed'
+        ? new ImpersonationError('not_allowed', {
+            message: 'Nobody may have a token for this user.',
+          })
+        : error
+    })
+  }
+
+  /** As `owner` would find them. */
+  async function isChoice(caller: Caller<User>, user: User, scope: string | null) {
+    const { active, orgId } = people.profile(user)
+    if (!active || (scope !== null && scope !== orgId)) return false
+    if (await people.privileged(user)) return false
+    return checkMayIssue(caller, user).then(
+      () => true,
+      () => false,
+    )
+  }
+
+  /** Also where a handler of the host calls: the user in its slot may be somebody else's. */
+  function checkOneself(user: User): void {
+    const now = under()
+    if (isImpersonated(user) || (now && 'session' in now))
+      throw new ImpersonationError('nested_impersonation')
   }
 
   return {
+    checkOneself,
+
     async checkIssuer(caller) {
       const { user, profile } = caller
-      if (isImpersonated(user)) throw new ImpersonationError('nested_impersonation')
+      checkOneself(user)
+      if (under()) {
+        const message = 'No API token issues others: log in.'
+        throw new ImpersonationError('not_allowed', { message })
+      }
       await reach.scope(caller, 'issue_token')
       await checkLogin(caller)
       const { active } = await store.readStanding(profile.id)
@@ -93,23 +127,19 @@ export function createTokenPolicy<User extends object>(parts: Parts<User>): Toke
     },
 
     async owner(caller, userId, orgId) {
-      const found = await people.target(userId, orgId)
+      const scope = await reach.scope(caller, 'issue_token')
+      const found = await people.target(userId, scope ?? orgId)
       if (found.unfit !== undefined) throw unfit(found.unfit)
-      if (!(await mayIssue(caller, found.user, found.profile.orgId))) {
-        throw new ImpersonationError('not_allowed', {
-          message: 'You are not allowed to issue tokens for this user.',
-        })
-      }
-      await checkNotForbidden(settings, caller.user, found.user)
+      await checkMayIssue(caller, found.user)
       return found
     },
 
     async users(caller, ask) {
-      await reach.scope(caller, 'issue_token')
+      const orgId = await reach.scope(caller, 'issue_token')
       if (!listUsers) throw new ImpersonationError('route_not_found')
       let page: Awaited<ReturnType<typeof listUsers>>
       try {
-        page = await listUsers(ask)
+        page = await listUsers({ ...ask, orgId })
       } catch (cause) {
         throw isImpersonationError(cause)
           ? cause
@@ -118,22 +148,30 @@ export function createTokenPolicy<User extends object>(parts: Parts<User>): Toke
               cause,
             })
       }
-      const users: UserProfile[] = []
-      for (const user of page.users) {
-        const profile = people.profile(user)
-        const isFit = profile.active && (await people.may(user, 'start')) === false
-        if (isFit && (await mayIssue(caller, user, profile.orgId))) users.push(profile)
-      }
-      return { users, nextCursor: page.nextCursor ?? null }
+      const { users, nextCursor } = checked(page)
+      const chosen = await Promise.all(users.map((user) => isChoice(caller, user, orgId)))
+      return { users: users.filter((_, n) => chosen[n]).map(people.profile), nextCursor }
     },
 
-    onRecord: (by, { userId, tokenId = null }, work) =>
+    onRecord: (by, about, work) =>
       policy.onRecord(
         by,
-        { targetUserId: userId, details: { attempt: 'token', token_id: tokenId } },
+        { targetUserId: about.userId, details: { attempt: 'token', token_id: about.tokenId } },
         work,
       ),
   }
+}
+
+/** @throws {TypeError} when `listUsers` gave something else */
+function checked<User>(page: UserPage<User> | undefined) {
+  const { users, nextCursor } = page ?? {}
+  const cursor = nextCursor ?? null
+  const isCursor = typeof cursor === 'string' && cursor !== '' && cursor.length <= 1000
+  if (!Array.isArray(users) || !(cursor === null || isCursor))
+    throw new TypeError(
+      'apiTokens.listUsers must give { users: [...], nextCursor?: string | null }',
+    )
+  return { users: users as readonly User[], nextCursor: cursor }
 }
 
 /** The sentences of the table speak of impersonation, which is not at stake here. */

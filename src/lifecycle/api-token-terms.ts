@@ -62,7 +62,7 @@ export function createTokenTerms<User extends object>(
     async life(user, asked) {
       const service = await isService(user)
       const longest = most(service)
-      const life = asked ?? (service ? longest : defaultDurationMs)
+      const life = asked === undefined ? (service ? longest : defaultDurationMs) : asked
       if (validMs(life, longest)) return life
       const message = `must be a time of at most ${inWords(longest)}, the longest for this user`
       throw invalid([{ path: 'expires_in_days', message }])

@@ -11,13 +11,14 @@ import type { TokenFilter } from '../stores/tokens.ts'
 import type { ApiToken, ApiTokenContext, UserProfile } from '../types.ts'
 import { createTokenChanges, type IssuedApiToken, type NewToken } from './api-token-changes.ts'
 import { createTokenPolicy } from './api-token-policy.ts'
+import { createTokenReach } from './api-token-reach.ts'
 import { type ApiTokenRequest, createTokenTerms } from './api-token-terms.ts'
 import type { CheckLogin } from './check-login.ts'
 import { apiTokenVerbs, later } from './later.ts'
-import { isImpersonated, type StartPolicy } from './policy.ts'
-import { createReach } from './reach.ts'
+import type { StartPolicy } from './policy.ts'
 import type { Caller } from './start.ts'
 import { createTurns } from './turns.ts'
+import type { VerbParts } from './verbs.ts'
 
 /** API tokens: who may issue them does, and takes them back; owners see theirs. Each verb checks who calls. */
 export interface ApiTokens<User> {
@@ -54,7 +55,7 @@ export interface ApiTokens<User> {
     meta?: RequestMeta,
   ): Promise<IssuedApiToken>
   /** Whom a token may be issued for. @throws {ImpersonationError} not_allowed; route_not_found: no `listUsers` */
-  users(caller: Caller<User>, ask: UserQuery): Promise<UsersFound>
+  users(caller: Caller<User>, ask: Omit<UserQuery, 'orgId'>): Promise<UsersFound>
   /** The caller's own, newest first. */
   mine(caller: Caller<User>, page: Page): Promise<ApiToken[]>
   /** Takes one of the caller's own back. Idempotent. @throws {ImpersonationError} token_not_found, nested_impersonation */
@@ -72,6 +73,7 @@ export interface ApiTokensParts<User extends object> {
   readonly people: People<User>
   readonly policy: StartPolicy<User>
   readonly checkLogin: CheckLogin<User>
+  readonly under: VerbParts<User>['under']
   readonly recorder: Recorder
   readonly changed: (userId: string) => void
   /** Null where API tokens are off. */
@@ -88,24 +90,15 @@ export function createApiTokens<User extends object>(parts: ApiTokensParts<User>
   const { flush } = door
   const terms = createTokenTerms<User>(options)
   const policy = createTokenPolicy<User>(parts)
-  const reach = createReach<User>(people)
+  const reach = createTokenReach<User>(people, tokens)
   const changes = createTokenChanges({ ...parts, prefix: options.prefix, tokens, now })
   const inTurn = createTurns()
 
-  async function found(tokenId: string): Promise<ApiToken> {
-    const token = await section.readToken(tokenId)
-    if (!token) throw new ImpersonationError('token_not_found')
-    return token
-  }
-
-  /** What is out of the caller's reach is not there. */
-  async function within(caller: Caller<User>, tokenId: string): Promise<ApiToken> {
-    const scope = await reach.scope(caller, 'issue_token')
-    const token = await found(tokenId)
-    const whose = { targetUserId: token.userId, targetOrgId: token.userOrgId }
-    if (scope !== null && !(await reach.covers(caller, 'issue_token', whose)))
-      throw new ImpersonationError('token_not_found')
-    return token
+  /** First of all it is taken back; then there is time to look when it was last used. */
+  async function revoked(caller: Caller<User>, tokenId: string): Promise<ApiToken> {
+    const token = await changes.revoke(caller, tokenId)
+    await flush()
+    return (await section.readToken(tokenId).catch(() => null)) ?? token
   }
 
   /** As long as the old one was given, as far as its owner's may. */
@@ -118,7 +111,7 @@ export function createApiTokens<User extends object>(parts: ApiTokensParts<User>
   return {
     issue: (caller, ask) =>
       inTurn(caller.profile.id, () =>
-        policy.onRecord(caller, { userId: ask.userId }, async () => {
+        policy.onRecord(caller, { userId: ask.userId, tokenId: null }, async () => {
           await policy.checkIssuer(caller)
           terms.check(ask)
           await policy.checkRate(caller.profile.id)
@@ -135,23 +128,22 @@ export function createApiTokens<User extends object>(parts: ApiTokensParts<User>
       ),
 
     async list(caller, filter, page) {
-      const orgId = await reach.scope(caller, 'issue_token')
-      // Another organisation's tokens are not refused but not there.
-      if (orgId !== null && filter.orgId !== undefined && filter.orgId !== orgId) return []
       await flush()
-      return tokens.listTokens(orgId === null ? filter : { ...filter, orgId }, page)
+      return reach.list(caller, filter, page)
     },
 
     async revoke(caller, tokenId) {
-      await within(caller, tokenId)
-      return changes.revoke(caller, tokenId)
+      const { id } = await reach.one(caller, await section.readToken(tokenId))
+      return revoked(caller, id)
     },
 
     rotate: (caller, tokenId, overlapMs) =>
       inTurn(caller.profile.id, async () => {
-        const old = await within(caller, tokenId)
-        return policy.onRecord(caller, { userId: old.userId, tokenId }, async () => {
+        const token = await section.readToken(tokenId)
+        const about = { userId: token?.userId ?? null, tokenId: token?.id ?? null }
+        return policy.onRecord(caller, about, async () => {
           await policy.checkIssuer(caller)
+          const old = await reach.one(caller, token)
           const overlap = terms.overlap(overlapMs)
           await policy.checkRate(caller.profile.id)
           const { user } = await policy.owner(caller, old.userId, old.userOrgId)
@@ -161,20 +153,23 @@ export function createApiTokens<User extends object>(parts: ApiTokensParts<User>
       }),
 
     async rotateOwn(token, tokenId, overlapMs, meta = noMeta) {
-      if (token.id !== tokenId) throw new ImpersonationError('token_not_found')
       const profile = people.profile(token.owner)
+      const about = { userId: profile.id, tokenId: token.id }
       // Whoever is refused here may hold a copy of somebody's token.
-      return policy.onRecord({ profile, meta }, { userId: profile.id, tokenId }, async () => {
-        if (!(await terms.isService(token.owner)))
-          throw new ImpersonationError('not_allowed', {
-            message: 'Only the token of a service may be rotated by itself.',
-          })
-        const overlap = terms.overlap(overlapMs)
-        const old = await found(tokenId)
-        await policy.checkRate(profile.id)
-        const next = await nextOf(old, token.owner, old.issuedBy)
-        return changes.rotate({ profile, meta }, old, next, overlap)
-      })
+      return inTurn(profile.id, () =>
+        policy.onRecord({ profile, meta }, about, async () => {
+          if (!(await terms.isService(token.owner)))
+            throw new ImpersonationError('not_allowed', {
+              message: 'Only the token of a service may be rotated by itself.',
+            })
+          const old = token.id === tokenId ? await section.readToken(tokenId) : null
+          if (!old) throw new ImpersonationError('token_not_found')
+          const overlap = terms.overlap(overlapMs)
+          await policy.checkRate(profile.id)
+          const next = await nextOf(old, token.owner, old.issuedBy)
+          return changes.rotate({ profile, meta }, old, next, overlap)
+        }),
+      )
     },
 
     users: (caller, ask) => policy.users(caller, ask),
@@ -185,10 +180,10 @@ export function createApiTokens<User extends object>(parts: ApiTokensParts<User>
     },
 
     async revokeMine(caller, tokenId) {
-      if (isImpersonated(caller.user)) throw new ImpersonationError('nested_impersonation')
-      const { userId } = await found(tokenId)
-      if (userId !== caller.profile.id) throw new ImpersonationError('token_not_found')
-      return changes.revoke(caller, tokenId)
+      policy.checkOneself(caller.user)
+      const token = await section.readToken(tokenId)
+      if (token?.userId !== caller.profile.id) throw new ImpersonationError('token_not_found')
+      return revoked(caller, token.id)
     },
   }
 }

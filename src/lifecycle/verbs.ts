@@ -4,6 +4,7 @@ import type { ApiTokenDoor } from '../pipeline/api-token-door.ts'
 import type { Settings } from '../settings.ts'
 import type { GuardedStore } from '../stores/guarded.ts'
 import type { Tokens } from '../tokens/tokens.ts'
+import type { ApiTokenContext, Impersonation } from '../types.ts'
 import { type ApiTokens, createApiTokens } from './api-tokens.ts'
 import { type Approvals, createApprovals } from './approvals.ts'
 import { createApprovers } from './approvers.ts'
@@ -52,6 +53,8 @@ export interface VerbParts<User extends object> {
   readonly tokens: (() => Promise<Tokens>) | null
   /** The way of API tokens; null where there are none. */
   readonly apiTokens: ApiTokenDoor<User> | null
+  /** What the request that calls runs under, where that is not simply its login; null for our own routes. */
+  readonly under: () => Impersonation<User> | ApiTokenContext<User> | null
   /** A round of the reaper. */
   readonly reap: () => Promise<number>
 }

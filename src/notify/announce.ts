@@ -41,6 +41,10 @@ export function createAnnounce({ notifier, grantRequestMs }: Parts): Announce {
           break_glass: details.break_glass === true,
           expires_at: expiryOf(notice.kind, event),
           ended_reason: details.ended_reason ?? null,
+          ...(typeof details.token_prefix === 'string' && {
+            token_prefix: details.token_prefix,
+            scopes: details.scopes ?? null,
+          }),
         },
         status: 'pending',
         attempts: 0,
@@ -66,7 +70,7 @@ interface Notice {
   readonly to: 'actorId' | 'targetUserId'
 }
 
-function noticeOf({ action, actorId, details }: AuditEvent): Notice | undefined {
+function noticeOf({ action, actorId, targetUserId, details }: AuditEvent): Notice | undefined {
   switch (action) {
     case 'grant.requested':
       return { kind: 'grant_requested', to: 'targetUserId' }
@@ -87,10 +91,22 @@ function noticeOf({ action, actorId, details }: AuditEvent): Notice | undefined 
     case 'impersonation.revoked':
     case 'impersonation.replaced':
       return { kind: 'session_ended', to: 'targetUserId' }
+    // Also to whoever has issued one for themselves: it may not have been them.
+    case 'token.issued':
+      return { kind: 'token_issued', to: 'targetUserId' }
+    case 'token.rotated':
+    case 'token.revoked': {
+      if (actorId === targetUserId) return undefined
+      const kind = action === 'token.rotated' ? 'token_rotated' : 'token_revoked'
+      return { kind, to: 'targetUserId' }
+    }
     default:
       return undefined
   }
 }
 
-const mayGoOn: readonly NotificationKind[] = ['grant_granted', 'session_started', 'break_glass']
+const mayGoOn: readonly NotificationKind[] = [
+  ...(['grant_granted', 'session_started', 'break_glass'] as const),
+  ...(['token_issued', 'token_rotated'] as const),
+]
 const nobody: readonly Delivery[] = Object.freeze([])

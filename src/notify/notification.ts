@@ -5,7 +5,7 @@ type Awaitable<T> = T | Promise<T>
 
 /**
  * What people are told of. `grant_granted` and `grant_denied` go to the operator, `grant_revoked` to the
- * other side than the one who did it, the others to the target.
+ * other side than the one who did it, the others to the target, or to the owner of the API token.
  */
 export const notificationKinds = [
   'grant_requested',
@@ -15,6 +15,9 @@ export const notificationKinds = [
   'session_started',
   'session_ended',
   'break_glass',
+  'token_issued',
+  'token_rotated',
+  'token_revoked',
 ] as const
 export type NotificationKind = (typeof notificationKinds)[number]
 
@@ -43,10 +46,14 @@ export interface Told {
   readonly accessLevel: AccessLevel | null
   readonly reason: string | null
   readonly breakGlass: boolean
-  /** When the session, the consent or the question ends, in ms since the epoch. */
+  /** When the session, the consent, the question or the API token ends, in ms since the epoch. */
   readonly expiresAt: number | null
   /** How a session ended. */
   readonly endedReason: EndedReason | null
+  /** How the API token begins that it is about; null where it is about none. */
+  readonly tokenPrefix: string | null
+  /** What that token is good for. */
+  readonly scopes: readonly string[] | null
 }
 
 export interface Words {

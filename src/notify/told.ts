@@ -24,7 +24,8 @@ export async function toldOf<User extends object>(
   const { payload, userId } = delivery
   const actorId = text(payload.actor_id) ?? ''
   const targetId = text(payload.target_user_id) ?? ''
-  const forActor = userId === actorId
+  // Whoever does something to themselves is told as the one it was done to.
+  const forActor = userId === actorId && userId !== targetId
   const [actor, target] = await Promise.all([
     forActor ? reader : people.anybody(actorId),
     forActor ? people.anybody(targetId) : reader,
@@ -42,6 +43,8 @@ export async function toldOf<User extends object>(
     breakGlass: payload.break_glass === true,
     expiresAt: number(payload.expires_at),
     endedReason: text(payload.ended_reason) as EndedReason | null,
+    tokenPrefix: text(payload.token_prefix),
+    scopes: text(payload.scopes)?.split(' ') ?? null,
   })
 }
 

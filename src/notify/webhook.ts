@@ -31,6 +31,8 @@ export interface WebhookBody {
     readonly break_glass: boolean
     readonly expires_at: string | null
     readonly ended_reason: EndedReason | null
+    readonly token_prefix: string | null
+    readonly scopes: readonly string[] | null
   }
 }
 
@@ -81,6 +83,8 @@ function bodyOf(notification: Notification): WebhookBody {
       break_glass: notification.breakGlass,
       expires_at: iso(notification.expiresAt),
       ended_reason: notification.endedReason,
+      token_prefix: notification.tokenPrefix,
+      scopes: notification.scopes,
     },
   }
 }

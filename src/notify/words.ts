@@ -103,6 +103,34 @@ const english: Readonly<Record<NotificationKind, Write>> = {
       'If you do not know why, ask us. This message can not be switched off.',
     ),
   }),
+  token_issued: (told) => ({
+    subject: `${operator(told)} has issued an API token for your account`,
+    text: lines(
+      `${operator(told)} has issued an API token for your account: programs that have it act as you.`,
+      when(told),
+      ...tokenOf(told),
+      expiry('It is over', told),
+      'If you do not know why, ask us, or take it back.',
+    ),
+  }),
+  token_rotated: (told) => ({
+    subject: `${operator(told)} has renewed an API token of your account`,
+    text: lines(
+      `${operator(told)} has put a new API token in the place of one of your account; the old one soon ends.`,
+      when(told),
+      ...tokenOf(told),
+      expiry('It is over', told),
+      'If you do not know why, ask us, or take it back.',
+    ),
+  }),
+  token_revoked: (told) => ({
+    subject: `${operator(told)} has taken an API token of your account back`,
+    text: lines(
+      `${operator(told)} has taken an API token of your account back: programs that have it can do nothing more with it.`,
+      when(told),
+      ...tokenOf(told),
+    ),
+  }),
 }
 
 const operator = ({ actor: { name, role } }: Told) =>
@@ -121,6 +149,11 @@ function particulars({ accessLevel, reason }: Told) {
     filled(reason) && `Reason: ${oneLine(reason)}`,
   ]
 }
+
+const tokenOf = ({ tokenPrefix, scopes }: Told) => [
+  tokenPrefix && `Token: ${oneLine(tokenPrefix, 40)}…`,
+  scopes && `Good for: ${oneLine(scopes.join(', '), 1000)}`,
+]
 
 const when = ({ at }: Told) => instant(at) && `When: ${instant(at)}`
 

@@ -8,26 +8,42 @@ const page = { limit: 1000 }
 afterEach(() => void vi.restoreAllMocks())
 
 describe('issuing', () => {
-  it.each(['before', 'after', 'hang'] as const)(
-    'fails (%s), and no token is handed out',
+  it.each(['before', 'hang'] as const)('fails (%s), and no token is handed out', async (fault) => {
+    const { faulty, inner, issue, line, engine, caller } = faultyWorld()
+    faulty.plan({ createToken: { 1: fault } })
+    expect(await codeOf(issue())).toBe('impersonation_unavailable')
+    faulty.release()
+    // One that was stored all the same is listed as any other, and is known to nobody.
+    const left = await engine.tokens.list(caller('root'), {}, page)
+    expect(left).toHaveLength(fault === 'before' ? 0 : 1)
+    const { token, secret } = await issue()
+    expect(left.map(({ id }) => id)).not.toContain(token.id)
+    expect(await line(secret)).toBe('alice')
+    // Each that is there has its one event.
+    const events = await inner.listEvents({ action: 'token.issued' }, page)
+    expect(events.map(({ details }) => details.token_id).sort()).toEqual(
+      [...left.map(({ id }) => id), token.id].sort(),
+    )
+  })
+
+  it.each(['after', 'garbage'] as const)(
+    'whose answer was lost (%s) is done, and nobody else has the token',
     async (fault) => {
       const { faulty, inner, issue, line, engine, caller } = faultyWorld()
       faulty.plan({ createToken: { 1: fault } })
-      expect(await codeOf(issue())).toBe('impersonation_unavailable')
-      faulty.release()
-      // One that was stored all the same is listed as any other, and is known to nobody.
-      const left = await engine.tokens.list(caller('root'), {}, page)
-      expect(left).toHaveLength(fault === 'before' ? 0 : 1)
       const { token, secret } = await issue()
-      expect(left.map(({ id }) => id)).not.toContain(token.id)
       expect(await line(secret)).toBe('alice')
-      // Each that is there has its one event.
-      const events = await inner.listEvents({ action: 'token.issued' }, page)
-      expect(events.map(({ details }) => details.token_id).sort()).toEqual(
-        [...left.map(({ id }) => id), token.id].sort(),
-      )
+      const listed = await engine.tokens.list(caller('root'), {}, page)
+      expect(listed.map(({ id }) => id)).toEqual([token.id])
+      expect(await inner.listEvents({ action: 'token.issued' }, page)).toHaveLength(1)
     },
   )
+
+  it('whose answer was lost fails where it can not be told whether it is there', async () => {
+    const { faulty, issue } = faultyWorld()
+    faulty.plan({ createToken: { 1: 'after' }, readToken: 'before' })
+    expect(await codeOf(issue())).toBe('impersonation_unavailable')
+  })
 
   it('is refused where the record can not be written', async () => {
     const { inner, store, ...made } = faultyWorld()
@@ -50,19 +66,30 @@ describe('issuing', () => {
 })
 
 describe('rotating', () => {
-  it.each(['before', 'after'] as const)(
-    'fails (%s), and the old token ends no later',
+  it('fails, and the old token ends no sooner', async () => {
+    const { faulty, issue, line, engine, caller, clock } = faultyWorld()
+    const { token, secret } = await issue()
+    expect(await line(secret)).toBe('alice')
+    faulty.plan({ createToken: { 1: 'before' } })
+    expect(await codeOf(engine.tokens.rotate(caller('root'), token.id, minute))).toBe(
+      'impersonation_unavailable',
+    )
+    clock.tick(minute)
+    expect(await line(secret)).toBe('alice')
+  })
+
+  it.each(['after', 'garbage'] as const)(
+    'whose answer was lost (%s) is done: a program is not left without a token',
     async (fault) => {
-      const { faulty, issue, line, engine, caller, clock } = faultyWorld()
+      const { faulty, inner, issue, line, engine, caller, clock } = faultyWorld()
       const { token, secret } = await issue()
       expect(await line(secret)).toBe('alice')
       faulty.plan({ createToken: { 1: fault } })
-      expect(await codeOf(engine.tokens.rotate(caller('root'), token.id, minute))).toBe(
-        'impersonation_unavailable',
-      )
-      expect(await line(secret)).toBe('alice')
+      const next = await engine.tokens.rotate(caller('root'), token.id, minute)
+      expect([await line(secret), await line(next.secret)]).toEqual(['alice', 'alice'])
       clock.tick(minute)
-      expect(await line(secret)).toBe(fault === 'after' ? invalid : 'alice')
+      expect([await line(secret), await line(next.secret)]).toEqual([invalid, 'alice'])
+      expect(await inner.listEvents({ action: 'token.rotated' }, page)).toHaveLength(1)
     },
   )
 })
@@ -119,6 +146,16 @@ describe('taking a token back', () => {
     for (const _ of ['once', 'twice']) await engine.reap()
     const events = await inner.listEvents({ action: 'token.revoked' }, page)
     expect(events.map(({ details }) => details.token_id)).toEqual([token.id])
+  })
+
+  it('leaves its event to be stored before the store is closed', async () => {
+    const { faulty, inner, issue, revoke, engine } = faultyWorld()
+    const { token } = await issue()
+    faulty.plan({ changeToken: { 1: 'before' }, appendEvents: { 1: 'before' } })
+    await revoke(token.id)
+    expect(await inner.listEvents({ action: 'token.revoked' }, page)).toEqual([])
+    await engine.close()
+    expect(await inner.listEvents({ action: 'token.revoked' }, page)).toHaveLength(1)
   })
 
   it('whose answer was lost is done once, with one event', async () => {

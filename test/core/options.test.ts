@@ -74,6 +74,41 @@ const wrong: ReadonlyArray<readonly [option: string, values: readonly unknown[]]
   ['notifier.send', [undefined, null, {}]],
   ['notifier.words', [null, 'English', [], () => ({})]],
   ['audit.sink', [null, true, 'https://siem.example.com', () => {}, [], {}, { send: 'it' }]],
+  ['apiTokens', [true, 'pv_', [], null, () => ({})]],
+  [
+    'apiTokens.prefix',
+    [
+      undefined,
+      null,
+      7,
+      '',
+      'pv',
+      '_',
+      '__',
+      'p_',
+      'pv',
+      'pv-',
+      'pv__',
+      '_pv_',
+      '1pv_',
+      'p v_',
+      'pä_',
+    ],
+  ],
+  ['apiTokens.prefix', ['pv_\n', 'pv._', 'pv__live_', `${'p'.repeat(32)}_`]],
+  ['apiTokens.scopes', [undefined, null, 'read', [], {}, new Set(['read']), [''], [7], [null]]],
+  [
+    'apiTokens.scopes',
+    [['*'], ['a*'], ['a b'], ['a"'], ['a\\'], ['ä'], ['a\n'], ['a'.repeat(101)]],
+  ],
+  ['apiTokens.scopes', [['read', 'read']]],
+  ['apiTokens.listUsers', [null, [], {}, 'users']],
+  ['apiTokens.maxDurationMs', notNumbers],
+  ['apiTokens.defaultDurationMs', [...notNumbers, 31_536_000_001]],
+  ['apiTokens.overlapMs', [...notNumbers, 86_400_001]],
+  ['apiTokens.services', [true, null, [], () => true]],
+  ['apiTokens.services.is', [undefined, null, true, 'service', {}]],
+  ['apiTokens.services.maxDurationMs', [...notNumbers, 31_536_000_001]],
   ['displayActor', [null, 'name', {}]],
   ['grantRequestMs', notNumbers],
   ['consent', ['on', true, null, {}]],
@@ -86,8 +121,12 @@ const wrong: ReadonlyArray<readonly [option: string, values: readonly unknown[]]
 
 /** Puts a value where a dotted name says, with what its neighbours need. */
 function optionAt(name: string, value: unknown): object {
-  const [group = '', member] = name.split('.')
+  const [group = '', member, part] = name.split('.')
   if (member === undefined) return { [group]: value }
+  if (part !== undefined) {
+    const services = { is: () => true, [part]: value }
+    return { [group]: { prefix: 'pv_', scopes: ['read'], [member]: services } }
+  }
   const neighbours: Record<string, object> = {
     cache: {},
     freshAuth: { maxAgeMs: 1, authTime: () => 0 },
@@ -96,6 +135,7 @@ function optionAt(name: string, value: unknown): object {
     breakGlass: { verifySecondFactor: () => true },
     sandbox: { provision: () => ({ id: 'x' }), dispose: () => {} },
     notifier: { channels: () => [], send: () => {} },
+    apiTokens: { prefix: 'pv_', scopes: ['read'] },
   }
   return { [group]: { ...neighbours[group], [member]: value } }
 }
@@ -124,6 +164,7 @@ describe('a wrong option is a TypeError that names it in quotes', () => {
     ['notifier', 'outbox', { channels: () => [], send: () => {} }],
     ['audit.key', 'chain', { key: 'k'.repeat(32) }],
     ['audit.sink', 'outbox', { sink: { send: async () => {} } }],
+    ['apiTokens', 'tokens', { prefix: 'pv_', scopes: ['read'] }],
   ] as const)(
     '"%s" with a store that lacks the section "%s", or a verb of it',
     (option, name, value) => {
@@ -165,8 +206,11 @@ describe('an unknown option is told by name', () => {
       { notifier: { channels: () => [], send: () => {}, words: { started: () => {} } } },
     ],
     ['audit.retention', { audit: { retention: 5 } }],
-    // Features that are not there yet are no silent no-ops.
-
+    ['apiTokens.scope', { apiTokens: { prefix: 'pv_', scopes: ['read'], scope: 'read' } }],
+    [
+      'apiTokens.services.max',
+      { apiTokens: { prefix: 'pv_', scopes: ['read'], services: { is: () => true, max: 5 } } },
+    ],
   ])('%s', (name, more) => {
     expect(() => make(more)).toThrow(TypeError)
     expect(() => make(more)).toThrow(`"${name}"`)
@@ -221,6 +265,30 @@ describe('defaults', () => {
     expect(read({ maxDurationMs: 90_000 }).defaultDurationMs).toBe(90_000)
   })
 
+  it('of API tokens are 90 days, 365 at most, 24 hours of services, and an hour of overlap', () => {
+    const hour = 3_600_000
+    const tokens = { prefix: 'pv_', scopes: ['read'], services: { is: () => true } }
+    expect(read({ apiTokens: tokens }).apiTokens).toMatchObject({
+      defaultDurationMs: 90 * 24 * hour,
+      maxDurationMs: 365 * 24 * hour,
+      overlapMs: hour,
+      services: { maxDurationMs: 24 * hour },
+      listUsers: undefined,
+    })
+    // Nothing outlives the longest.
+    expect(read({ apiTokens: { ...tokens, maxDurationMs: hour } }).apiTokens).toMatchObject({
+      defaultDurationMs: hour,
+      services: { maxDurationMs: hour },
+    })
+    expect(read({ apiTokens: { ...tokens, services: undefined } }).apiTokens?.services).toBe(
+      undefined,
+    )
+  })
+
+  it.each(['pv_', 'pv_live_', 'Acme1_', `${'p'.repeat(31)}_`])('%s is a prefix', (prefix) => {
+    expect(read({ apiTokens: { prefix, scopes: ['read'] } }).apiTokens?.prefix).toBe(prefix)
+  })
+
   it.each([1, 7, 59_999, 2 ** 53 - 1])('any positive whole number is a duration: %d', (ms) => {
     const settings = read({ maxDurationMs: ms, storeTimeoutMs: ms, cache: { ttlMs: ms, max: 1 } })
     expect(settings).toMatchObject({ maxDurationMs: ms, storeTimeoutMs: ms, cacheTtlMs: ms })
@@ -246,6 +314,21 @@ describe('once made', () => {
     options.allowedOrigins.push('https://evil.example')
     expect(settings.maxDurationMs).toBe(5000)
     expect([...settings.allowedOrigins]).toEqual(['https://a.example'])
+  })
+
+  it('the scopes and the rules of API tokens are those that were given', () => {
+    const services = { is: () => false as boolean, maxDurationMs: 5 }
+    const apiTokens = { prefix: 'pv_', scopes: ['read'], services }
+    const settings = read({ apiTokens }).apiTokens
+    apiTokens.prefix = 'other_'
+    apiTokens.scopes.push('write')
+    services.maxDurationMs = 9e9
+    services.is = () => true
+    expect(settings?.prefix).toBe('pv_')
+    expect([...(settings?.scopes ?? [])]).toEqual(['read'])
+    expect(settings?.services?.maxDurationMs).toBe(5)
+    expect(settings?.services?.is({})).toBe(false)
+    expect(Object.isFrozen(settings)).toBe(true)
   })
 })
 

@@ -44,7 +44,7 @@ const users: User[] = [
     id: 'root',
     may: [
       ...['start', 'list', 'revoke', 'break_glass', 'confirm_break_glass', 'approve'],
-      ...['test_session', 'read_audit'],
+      ...['test_session', 'read_audit', 'issue_token'],
     ],
   },
   { id: 'boss', may: ['start', 'break_glass', 'approve'] },
@@ -53,7 +53,14 @@ const users: User[] = [
   { id: 'mallory', may: [] },
 ]
 
-const callers: Record<string, { token?: string; impersonates?: boolean; minted?: boolean }> = {
+interface Caller {
+  readonly token?: string
+  readonly impersonates?: boolean
+  readonly minted?: boolean
+  readonly issued?: boolean
+}
+
+const callers: Record<string, Caller> = {
   nobody: {},
   user: { token: 'mallory' },
   target: { token: 'alice' },
@@ -61,6 +68,7 @@ const callers: Record<string, { token?: string; impersonates?: boolean; minted?:
   'may everything': { token: 'root' },
   impersonating: { token: 'sup', impersonates: true },
   'with a token': { minted: true },
+  'with an API token': { issued: true },
 }
 
 /** Somebody for one test session. */
@@ -85,16 +93,23 @@ const engineWith = (store = memoryStore()) =>
       audience: 'https://api.example.com',
       secret: 'a secret of at least thirty-two characters',
     },
+    apiTokens: {
+      prefix: 'matrix_',
+      scopes: ['read'],
+      services: { is: () => true },
+      listUsers: () => ({ users }),
+    },
     now: () => Date.UTC(2030, 0, 1),
   })
 
 /**
  * What there is to be seen, ended and answered: a session of `sup` with `alice`, over where it would be
- * in the way, a question of theirs to her and one to colleagues, and one of `boss` to break the glass.
+ * in the way, a question of theirs to her and one to colleagues, one of `boss` to break the glass, and an API
+ * token of hers.
  */
 async function furnish(engine: ImpersonationEngine<User>, level: AccessLevel | undefined) {
   const callerOf = (who: string) => engine.caller(users.find(({ id }) => id === who) as User)
-  const [sup, boss] = [callerOf('sup'), callerOf('boss')]
+  const [root, sup, boss] = [callerOf('root'), callerOf('sup'), callerOf('boss')]
   const ask = { targetUserId: 'alice', reason: 'matrix' }
   const approvalFor = async (accessLevel: AccessLevel) => {
     const { id } = await engine.approvals.request(sup, { ...ask, accessLevel })
@@ -106,16 +121,20 @@ async function furnish(engine: ImpersonationEngine<User>, level: AccessLevel | u
     ...(level === 'full' && { approvalId: await approvalFor(level) }),
   })
   if (!level) await engine.sessions.stop(sup)
+  const named = { userId: 'alice', name: 'matrix', scopes: ['read'] }
+  const { token, secret } = await engine.tokens.issue(root, named)
   const ids: Record<string, string> = {
+    tokens: token.id,
     sessions: session.id,
     grants: (await engine.grants.request(sup, ask)).id,
     approvals: (await engine.approvals.request(sup, ask)).id,
     'break-glass': (await engine.breakGlass.open(boss, { ...ask, totp: '1' })).id,
   }
-  return (path: string) => {
+  const pathOf = (path: string) => {
     const [, noun = ''] = /([^/]+)\/:id/.exec(path) ?? []
     return `/impersonation${path === '/' ? '' : path.replace(':id', ids[noun] ?? '')}`
   }
+  return { pathOf, apiToken: secret }
 }
 
 async function world(impersonates: boolean) {
@@ -132,7 +151,7 @@ async function world(impersonates: boolean) {
   return {
     app,
     impersonation,
-    pathOf: await furnish(impersonation, impersonates ? 'view' : undefined),
+    ...(await furnish(impersonation, impersonates ? 'view' : undefined)),
   }
 }
 
@@ -152,11 +171,12 @@ const bodies: Record<string, unknown> = {
   '/break-glass/:id/confirm': { totp: '3' },
   '/test-sessions': { role: 'member', reason: 'matrix' },
   '/approvals': { target_user_id: 'alice', reason: 'matrix' },
+  '/tokens': { user_id: 'alice', name: 'matrix', scopes: ['read'] },
 }
 
 async function call(method: string, path: string, caller: (typeof callers)[string]) {
-  const { app, impersonation, pathOf } = await world(caller.impersonates ?? false)
-  const token = caller.minted ? await mint(impersonation) : caller.token
+  const { app, impersonation, pathOf, apiToken } = await world(caller.impersonates ?? false)
+  const token = caller.minted ? await mint(impersonation) : caller.issued ? apiToken : caller.token
   const body = method === 'GET' ? undefined : bodies[path]
   return app.request(pathOf(path), {
     method,
@@ -326,19 +346,18 @@ const frameworks: Record<string, () => Framework> = {
   }),
 }
 
-/** The columns of the table, and the last one at each level: what one may do here does not depend on it. */
-const everybody: [name: string, column: string, token: string | undefined, level?: AccessLevel][] =
-  [
-    ...Object.entries(callers)
-      .filter(([, { impersonates, minted }]) => !impersonates && !minted)
-      .map(([name, { token }]): [string, string, string | undefined] => [name, name, token]),
-    ...accessLevels.map((level): [string, string, string, AccessLevel] => [
-      `impersonating at ${level}`,
-      'impersonating',
-      'sup',
-      level,
-    ]),
-  ]
+/** The columns of the table, and impersonating at each level: what one may do here does not depend on it. */
+const everybody: [name: string, column: string, caller: Caller, level?: AccessLevel][] = [
+  ...Object.entries(callers)
+    .filter(([, { impersonates, minted }]) => !impersonates && !minted)
+    .map(([name, caller]): [string, string, Caller] => [name, name, caller]),
+  ...accessLevels.map((level): [string, string, Caller, AccessLevel] => [
+    `impersonating at ${level}`,
+    'impersonating',
+    { token: 'sup' },
+    level,
+  ]),
+]
 
 const table = new Map(
   rows.flatMap(([route = '', ...answers]) =>
@@ -364,15 +383,17 @@ function expected(method: string, path: string, column: string, overWire: boolea
 async function prepared(framework: Framework, level: AccessLevel | undefined) {
   const store = memoryStore()
   const engine = engineWith(store)
-  const pathOf = await furnish(engine, level)
+  const furnished = await furnish(engine, level)
   const page = { limit: 100 }
   const state = async () =>
     JSON.stringify([
       await store.listSessions({}, page),
       await store.grants?.listGrants({}, page),
       await store.requests?.listRequests({}, page),
+      // When it was last used is no change that anybody asked for.
+      (await store.tokens?.listTokens({}, page))?.map((token) => ({ ...token, lastUsedAt: null })),
     ])
-  return { ask: await framework.serve(engine), pathOf, state, engine }
+  return { ask: await framework.serve(engine), ...furnished, state, engine }
 }
 
 describe.each(Object.keys(frameworks))('every method, on %s', (name) => {
@@ -384,7 +405,7 @@ describe.each(Object.keys(frameworks))('every method, on %s', (name) => {
 
   it.each(everybody)(
     'as the table has it for %s, and nothing else changes',
-    async (_, column, token, level) => {
+    async (_, column, caller, level) => {
       const overWire = name !== 'Hono'
       let world = await prepared(framework, level)
       let before = await world.state()
@@ -393,6 +414,7 @@ describe.each(Object.keys(frameworks))('every method, on %s', (name) => {
       for (const path of new Set(routes.map((route) => route.path)))
         for (const method of framework.methods) {
           const body = method === 'POST' && bodies[path] ? JSON.stringify(bodies[path]) : undefined
+          const token = caller.issued ? world.apiToken : caller.token
           const {
             status,
             allow,
@@ -433,6 +455,8 @@ describe.each(Object.keys(frameworks))('every method, on %s', (name) => {
         ...['POST /break-glass', 'POST /break-glass/:id/confirm', 'POST /approvals'],
         'POST /test-sessions',
         ...['POST /approvals/:id/approve', 'POST /approvals/:id/deny', 'DELETE /approvals/:id'],
+        ...['POST /tokens', 'DELETE /tokens/:id', 'POST /tokens/:id/rotate'],
+        'DELETE /me/tokens/:id',
       ]
       expect(changing.filter((call) => changedBy.has(call))).toEqual(
         changing.filter((call) => (table.get(`${call} ${column}`) ?? 0) < 300),

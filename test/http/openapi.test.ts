@@ -19,6 +19,7 @@ const impersonation = createImpersonation({
     audience: 'https://api.example.com',
     secret: 'a secret of at least thirty-two characters',
   },
+  apiTokens: { prefix: 'doc_', scopes: ['read'], listUsers: () => ({ users: [] }) },
 })
 const app = new Hono()
 app.use('/api/*', impersonate(impersonation))
@@ -67,4 +68,26 @@ it('tells each refusal under its status, and the body it wants', async () => {
   const { schema } = post.requestBody.content['application/json']
   expect(schema.required).toEqual(['target_user_id'])
   expect(schema.additionalProperties).toBe(false)
+})
+
+it('tells of an API token, once of the token itself, and never of a hash', async () => {
+  const { paths } = await document()
+  const schemaOf = (operation: { responses: Record<string, never> }, status: number) =>
+    // biome-ignore lint/suspicious/noExplicitAny: a document is whatever it is
+    (operation.responses[status] as any).content['application/json'].schema
+  const { get, post } = paths['/api/impersonation/tokens']
+  const told = ['id', 'prefix', 'user_id', 'name', 'scopes', 'created_at', 'expires_at']
+  expect(Object.keys(schemaOf(post, 201).properties).toSorted()).toEqual([...told, 'token'].sort())
+  const listed = schemaOf(get, 200).properties.items.items
+  expect(Object.keys(listed.properties).toSorted()).toEqual(
+    [...told, 'last_used_at', 'revoked_at', 'issued_by'].sort(),
+  )
+  expect(post.requestBody.content['application/json'].schema).toMatchObject({
+    required: ['user_id', 'name', 'scopes'],
+    additionalProperties: false,
+  })
+  const { requestBody } = paths['/api/impersonation/tokens/{id}/rotate'].post
+  expect(Object.keys(requestBody.content['application/json'].schema.properties)).toEqual([
+    'overlap_minutes',
+  ])
 })

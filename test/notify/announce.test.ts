@@ -53,8 +53,8 @@ const told: Readonly<Record<EventAction, readonly [userId: string, kind: string]
   'approval.used': null,
   'approval.expired': null,
   'token.issued': ['alice', 'token_issued'],
-  'token.rotated': null,
-  'token.revoked': null,
+  'token.rotated': ['alice', 'token_rotated'],
+  'token.revoked': ['alice', 'token_revoked'],
   'audit.pruned': null,
   'audit.erased': null,
 }
@@ -88,6 +88,13 @@ describe('who is told of what', () => {
 
   it.each(eventActions)('%s of a test session: nobody', (action) => {
     expect(brief(event(action, { test_session: true }))).toEqual([])
+  })
+
+  it('of an API token that somebody has issued for themselves, they; of the rest that they do, nobody', () => {
+    const own = (action: EventAction) => brief({ ...event(action), actorId: 'alice' })
+    expect(own('token.issued')).toEqual([['alice', 'token_issued', false]])
+    expect(own('token.rotated')).toEqual([])
+    expect(own('token.revoked')).toEqual([])
   })
 
   it('nobody, where an event names nobody', () => {
@@ -139,6 +146,19 @@ describe('what is told', () => {
     )
   })
 
+  it('of an API token, how it begins and what it is good for', () => {
+    const details = { token_id: 'id', token_prefix: 'pv_test_Ab1x', scopes: 'read upload' }
+    const [delivery] = announce(event('token.issued', { ...details, expires_at: noon + hour }))
+    expect(delivery?.payload).toMatchObject({
+      kind: 'token_issued',
+      token_prefix: 'pv_test_Ab1x',
+      scopes: 'read upload',
+      expires_at: noon + hour,
+    })
+    expect(delivery?.payload).not.toHaveProperty('token_id')
+    expect(announce(event('impersonation.started'))[0]?.payload).not.toHaveProperty('token_prefix')
+  })
+
   it('is the same for the same event', () => {
     const one = event('impersonation.revoked', { ended_reason: 'target_inactive' })
     expect(announce(one)).toEqual(announce({ ...one }))
@@ -152,6 +172,9 @@ describe('what is told', () => {
     ['grant.revoked', null],
     ['impersonation.started', noon + hour],
     ['impersonation.stopped', null],
+    ['token.issued', noon + hour],
+    ['token.rotated', noon + hour],
+    ['token.revoked', null],
   ])('names the end of what it offers: %s', (action, expiresAt) => {
     const [delivery] = announce(event(action, { expires_at: noon + hour }))
     expect(delivery?.payload.expires_at).toBe(expiresAt)

@@ -42,6 +42,8 @@ describe('a message', () => {
       breakGlass: false,
       expiresAt: session.expiresAt,
       endedReason: null,
+      tokenPrefix: null,
+      scopes: null,
       subject: 'Rooty (admin) has entered your account',
     })
     const [event] = await world.store.listEvents({ action: 'impersonation.started' }, { limit: 1 })

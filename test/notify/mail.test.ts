@@ -103,6 +103,8 @@ const notification = (changes: Partial<Notification> = {}): Notification => ({
   breakGlass: false,
   expiresAt: noon + hour,
   endedReason: null,
+  tokenPrefix: null,
+  scopes: null,
   subject: 'Somebody is here',
   text: 'Für Dich: ein Gruß\nund noch eine Zeile\n',
   ...changes,

@@ -63,6 +63,8 @@ const notification = (changes: Partial<Notification> = {}): Notification => ({
   breakGlass: false,
   expiresAt: noon + hour,
   endedReason: null,
+  tokenPrefix: null,
+  scopes: null,
   subject: 'Somebody is here',
   text: 'a\nb',
   ...changes,
@@ -105,6 +107,8 @@ describe('what is posted', () => {
         break_glass: false,
         expires_at: '2030-06-01T13:00:00.000Z',
         ended_reason: null,
+        token_prefix: null,
+        scopes: null,
       },
     } satisfies WebhookBody)
     // By the words of the specification, and by nothing of ours.

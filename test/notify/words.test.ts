@@ -16,6 +16,8 @@ const told = (changes: Partial<Told> = {}): Told => ({
   breakGlass: false,
   expiresAt: noon + hour,
   endedReason: null,
+  tokenPrefix: null,
+  scopes: null,
   ...changes,
 })
 
@@ -40,6 +42,9 @@ They are out again: 2030-06-01 13:00 UTC at the latest
     ['grant_revoked', 'target', /^Rooty \(admin\) no longer asks/],
     ['session_ended', 'target', /^Rooty \(admin\) has left/],
     ['break_glass', 'target', /^Emergency access/],
+    ['token_issued', 'target', /^Rooty \(admin\) has issued an API token for your account$/],
+    ['token_rotated', 'target', /^Rooty \(admin\) has renewed an API token of your account$/],
+    ['token_revoked', 'target', /^Rooty \(admin\) has taken an API token of your account back$/],
   ] as const)('%s, for the %s', (kind, reader, subject) => {
     expect(wordsFor(told({ kind, reader })).subject).toMatch(subject)
   })
@@ -64,6 +69,27 @@ They are out again: 2030-06-01 13:00 UTC at the latest
     expect(wordsFor(ended).text).toContain('The time was up.\n')
     expect(wordsFor(ended).text).toContain('in an emergency')
     expect(wordsFor(told({ ...ended, breakGlass: false })).text).not.toContain('emergency')
+  })
+
+  it('say of an API token how it begins, what it is good for and until when', () => {
+    const issued = told({
+      kind: 'token_issued',
+      accessLevel: null,
+      reason: null,
+      tokenPrefix: 'pv_test_Ab1x',
+      scopes: ['read', 'upload'],
+    })
+    expect(
+      wordsFor(issued).text,
+    ).toBe(`Rooty (admin) has issued an API token for your account: programs that have it act as you.
+When: 2030-06-01 12:00 UTC
+Token: pv_test_Ab1x…
+Good for: read, upload
+It is over: 2030-06-01 13:00 UTC at the latest
+If you do not know why, ask us, or take it back.
+`)
+    for (const kind of ['token_rotated', 'token_revoked'] as const)
+      expect(wordsFor({ ...issued, kind }).text).toContain('Token: pv_test_Ab1x…\nGood for: read,')
   })
 
   it('name no instant that no date can name', () => {

@@ -82,6 +82,9 @@ import './rls.ts'
 import { app as marksExpress } from './marks-express.ts'
 import { app as marksFastify } from './marks-fastify.ts'
 import { app as tokens, impersonation as byToken } from './tokens.ts'
+import { impersonation as apiTokens } from './api-tokens.ts'
+import { app as scopes } from './scopes-fastify.ts'
+import { users } from './users.ts'
 
 express.get('/who', (_, res) => void res.send(whoIsThere()))
 express.post('/invoice', (_, res) => void res.json(invoice(1)))
@@ -129,7 +132,16 @@ const { invoicesOf } = await import('./support-script.ts')
 const invoices = await invoicesOf('alice')
 script.close()
 await byToken.close()
-console.log(JSON.stringify([...seen, marks, invoices]))
+const uploads: unknown[] = []
+for (const scope of ['upload', 'read']) {
+  const ask = { userId: 'alice', name: 'a program', scopes: [scope] }
+  const { secret } = await apiTokens.tokens.issue(apiTokens.caller(users[0]!), ask)
+  const reply = await scopes.inject({ url: '/files', method: 'POST', headers: { authorization: 'Bearer ' + secret } })
+  uploads.push(reply.statusCode, reply.json().by ?? reply.json().code)
+}
+await scopes.close()
+await apiTokens.close()
+console.log(JSON.stringify([...seen, marks, invoices, uploads]))
 server.close()
 await fastify.close()
 await impersonation.close()
@@ -185,10 +197,11 @@ it('the snippets compile in a strict project', async () => {
   expect(await tool('typescript/bin/tsc', ['-p', '.'], project)).toBe('')
 })
 
-it('the snippets run: one story on each framework, and one by a token', async () => {
+it('the snippets run: one story on each framework, one by a token, one by API tokens', async () => {
   const output = await run(process.execPath, ['--no-warnings', 'drive.ts'], { cwd: project })
   const story = [201, 'Root as Alice, view', 200, 'themselves']
-  expect(JSON.parse(output)).toEqual([story, story, story, [403, 403], ['Alice']])
+  const uploads = [200, 'a program', 403, 'insufficient_scope']
+  expect(JSON.parse(output)).toEqual([story, story, story, [403, 403], ['Alice'], uploads])
 })
 
 it('the suite for stores of one’s own runs', async () => {
@@ -221,27 +234,45 @@ it('the Postgres snippet makes its tables and is ready', async () => {
 })
 
 it('the thirty-second start answers its curl lines as printed', async () => {
+  await follow('run', 'server.mjs', (port) =>
+    (snippets['server.mjs'] ?? '').replaceAll('3000', String(port)),
+  )
+})
+
+it('the story of API tokens answers its curl lines as printed', async () => {
+  const server = (port: number) =>
+    `import { app } from './api-tokens.ts'\napp.listen(${port}, () => console.log('listening'))\n`
+  const { token, scopes } = await follow('run: api-tokens.ts', 'serve-api-tokens.ts', server)
+  expect(scopes).toEqual(['upload'])
+  const [pattern = ''] = readme.match(/pv_live_\[0-9A-Za-z\]\{\d+\}/) ?? []
+  expect(token).toMatch(new RegExp(`^${pattern}$`))
+})
+
+/** Runs the commands of the README under a mark against a server. Gives what the first of them answered. */
+async function follow(mark: string, file: string, server: (port: number) => string) {
   const port = await freePort()
-  const commands = (/[<]!-- run -->\n```sh\n([\s\S]*?)```/.exec(readme)?.[1] ?? '')
-    .trim()
-    .split(/\n\n/)
-  await write(project, {
-    'server.mjs': (snippets['server.mjs'] ?? '').replaceAll('3000', String(port)),
-  })
-  const server = spawn(process.execPath, ['--no-warnings', 'server.mjs'], { cwd: project })
+  const [, block = ''] = readme.split(`<!-- ${mark} -->\n\`\`\`sh\n`)
+  const commands = (block.split('```')[0] ?? '').trim().split(/\n\n/)
+  await write(project, { [file]: server(port) })
+  const child = spawn(process.execPath, ['--no-warnings', file], { cwd: project })
+  let first: Record<string, unknown> = {}
   try {
-    await once(server.stdout, 'data')
+    await once(child.stdout, 'data')
     expect(commands.length).toBeGreaterThan(4)
-    for (const command of commands) {
+    for (const [index, command] of commands.entries()) {
       const expected = [...command.matchAll(/^# (.*)$/gm)].map(([, text]) => text).join('\n')
-      const output = await run('bash', ['-c', command.replaceAll('3000', String(port))])
+      const output = await run('bash', ['-c', command.replaceAll('3000', String(port))], {
+        env: { TOKEN: String(first.token), ID: String(first.id) },
+      })
       const pattern = expected.split('…').map(escaped).join('[^"]+')
       expect(output.trim(), command).toMatch(new RegExp(`^${pattern}$`))
+      if (index === 0) first = JSON.parse(output)
     }
   } finally {
-    server.kill()
+    child.kill()
   }
-})
+  return first
+}
 
 const escaped = (text: string) => text.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&')
 

@@ -18,7 +18,13 @@ export const tokensQuery = z.strictObject({
   ...page,
 })
 
-export const usersQuery = z.strictObject({ query: string.max(200).optional(), ...page })
+export const usersQuery = z.strictObject({
+  query: string
+    .max(200)
+    .regex(/^[^\0]*$/, 'must not contain the NUL character')
+    .optional(),
+  ...page,
+})
 
 const told = {
   id: string,
