@@ -9,6 +9,7 @@ import type { Approvals } from './lifecycle/approvals.ts'
 import type { Audit } from './lifecycle/audit.ts'
 import type { BreakGlass } from './lifecycle/break-glass.ts'
 import { type Carry, createCarry } from './lifecycle/carry.ts'
+import { endFor } from './lifecycle/end-for.ts'
 import { createEndings } from './lifecycle/ending.ts'
 import { createGrantExpiry } from './lifecycle/grant-expiry.ts'
 import type { Grants } from './lifecycle/grants.ts'
@@ -262,19 +263,7 @@ export function createImpersonation<User extends object, const Scope extends str
       await reaper.review({ actorId: userId })
       await reaper.review({ targetUserId: userId })
     },
-    async endFor(actorId: string) {
-      // Tokens, too: what an actor has handed to a program ends with their own login.
-      const most = 1000
-      for (let ended = 0; ; ) {
-        const active = await store.listSessions({ actorId, status: 'active' }, { limit: most })
-        const results = await Promise.all(
-          active.map((session) => endings.revoke(session, { reason: 'actor_logged_out' })),
-        )
-        const now = results.filter((result) => result?.changed).length
-        ended += now
-        if (active.length < most || now === 0) return ended
-      }
-    },
+    endFor: (actorId: string) => endFor(actorId, store, endings),
     reap: reaper.reap,
     outbox: post.outbox,
     ready,

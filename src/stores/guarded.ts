@@ -2,12 +2,12 @@ import { ImpersonationError } from '../errors.ts'
 import type { Session } from '../types.ts'
 import type { ChainSection } from './chain.ts'
 import { guardRetention } from './guarded-retention.ts'
+import { guardTokens } from './guarded-tokens.ts'
 import type { OutboxSection } from './outbox.ts'
 import type { RequestSection } from './requests.ts'
 import {
   isAction,
   isActionCount,
-  isApiToken,
   isDelivery,
   isGrant,
   isHead,
@@ -15,7 +15,6 @@ import {
   isSession,
 } from './shapes.ts'
 import type { GrantSection, Store } from './store.ts'
-import type { TokenSection } from './tokens.ts'
 import type { TrailSection } from './trail.ts'
 
 type Section = 'grants' | 'requests' | 'outbox' | 'chain' | 'trail' | 'retention' | 'tokens'
@@ -101,7 +100,7 @@ export function guardStore(
     outbox: store.outbox && guardOutbox(store.outbox),
     chain: store.chain && guardChain(store.chain),
     trail: store.trail && guardTrail(store.trail),
-    tokens: store.tokens && guardTokens(store.tokens),
+    tokens: store.tokens && guardTokens(store.tokens, within, read, change),
     retention: store.retention && guardRetention(store.retention, within, timeoutMs * 300),
   }
 
@@ -207,43 +206,6 @@ export function guardStore(
         ),
       readUnsealed: (from, limit) =>
         within(change, () => chain.readUnsealed(from, limit), Array.isArray),
-    }
-  }
-
-  function guardTokens(tokens: TokenSection): TokenSection {
-    return {
-      createToken: (token, hash, events, replaces) =>
-        within(
-          change,
-          () => tokens.createToken(token, hash, events, replaces),
-          (answer) => answer === 'created' || (replaces !== null && answer === 'changed_since'),
-        ),
-      readToken: (id) =>
-        within(
-          read,
-          () => tokens.readToken(id),
-          (answer) => answer === null || (isApiToken(answer) && answer.id === id),
-        ),
-      findToken: (hash) =>
-        within(
-          read,
-          () => tokens.findToken(hash),
-          (answer) => answer === null || isApiToken(answer),
-        ),
-      listTokens: (filter, page) =>
-        within(
-          read,
-          () => tokens.listTokens(filter, page),
-          (answer) => answer.every(isApiToken),
-        ),
-      changeToken: (token, events) =>
-        within(
-          change,
-          () => tokens.changeToken(token, events),
-          (answer) => typeof answer === 'boolean',
-        ),
-      touchTokens: (uses, everyMs) =>
-        within(change, () => tokens.touchTokens(uses, everyMs), anything),
     }
   }
 
