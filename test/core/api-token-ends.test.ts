@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { memoryStore } from '../../src/index.ts'
 import { faultyStore } from '../../src/testing/faulty-store.ts'
-import { bus, tokenedWorld } from '../support/api-tokens.ts'
+import { bearer, bus, tokenedWorld } from '../support/api-tokens.ts'
 import { hour, minute, second, type User } from '../support/core-world.ts'
 
 const invalid = '401 token_invalid'
@@ -123,4 +123,20 @@ describe('the owner of a token', () => {
     slow = 0
     expect(await world.line(secret)).toBe('alice')
   })
+})
+
+it('a login that an adapter hands over beside a token counts for nothing', async () => {
+  const { issue, send, engine } = tokenedWorld()
+  const { secret } = await issue()
+  const ask = { headers: bearer(secret) }
+  for (const id of ['root', 'bob']) {
+    const login = { id, may: ['start', 'list', 'issue_token'] } as never as User
+    expect((await send(login, ask)).line).toBe('alice')
+    for (const path of ['/start', '/stop', '/status', '/sessions', '/tokens', '/me/tokens'])
+      for (const method of ['GET', 'POST']) {
+        const { line } = await send(login, { ...ask, method, path: `/impersonation${path}` })
+        expect([403, 405], `${method} ${path}`).toContain(Number(line.slice(0, 3)))
+      }
+  }
+  await engine.close()
 })
