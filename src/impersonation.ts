@@ -276,10 +276,12 @@ export function createImpersonation<User extends object, const Scope extends str
       reaper.close()
       signals.close()
       watched.close()
+      // From here on nothing is handed out.
+      const delivered = post.close()
       await tracing?.flush()
       await apiDoor?.flush()
       await recorder.settle().catch(() => undefined)
-      await post.close()
+      await delivered
       await unwatch?.()
       await settings.store.close?.()
     },

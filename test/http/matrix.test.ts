@@ -3,7 +3,7 @@ import http from 'node:http'
 import express from 'express'
 import fastify, { type FastifyRequest } from 'fastify'
 import { Hono } from 'hono'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { impersonate as impersonateExpress } from '../../adapters/express.ts'
 import { impersonate as impersonateFastify } from '../../adapters/fastify.ts'
 import { impersonate } from '../../adapters/hono.ts'
@@ -79,8 +79,8 @@ function newcomer(): User {
 }
 
 /** An engine with every feature switched on, so that every route is there. */
-const engineWith = (store = memoryStore()) =>
-  createImpersonation<User>({
+const engineWith = (store = memoryStore()) => {
+  const engine = createImpersonation<User>({
     store,
     findUser: (id) => users.find((user) => user.id === id),
     can: (user, action) => user.may.includes(action),
@@ -101,6 +101,16 @@ const engineWith = (store = memoryStore()) =>
     },
     now: () => Date.UTC(2030, 0, 1),
   })
+  open.add(engine)
+  return engine
+}
+
+/** What goes on by itself in one that is left open costs all that come after it. */
+const open = new Set<ImpersonationEngine<User>>()
+afterEach(async () => {
+  for (const engine of open) await engine.close()
+  open.clear()
+})
 
 /**
  * What there is to be seen, ended and answered: a session of `sup` with `alice`, over where it would be
