@@ -7,11 +7,13 @@ export default defineConfig({
   resolve: { tsconfigPaths: true },
   test: {
     pool: 'forks',
+    // Half of the time a file waits for databases, servers and processes of its own. By default there is one on two cores.
+    maxWorkers: 2,
     setupFiles: ['test/support/contexts.ts'],
     reporters: ['default'],
     allowOnly: false,
     retry: 0,
-    testTimeout: soak ? 3_600_000 : 20_000,
+    testTimeout: soak ? 3_600_000 : 40_000,
     hookTimeout: 60_000,
     coverage: {
       provider: 'v8',
